@@ -1,0 +1,73 @@
+//! The command line: what a person types, and the exit code they get.
+//!
+//! ```text
+//!  demo · scan ──▶ read files ─▶ core in memory ─▶ findings, summary, report (─▶ HTTP)
+//!  serve       ──▶ core on a folder ─▶ HTTP, detection, deliveries, until SIGTERM
+//!  sql         ──▶ one query over files or a folder
+//!  format      ──▶ the log format, for Istio and for plain Envoy
+//! ```
+//! Exit codes: 0 done · 1 `--fail-on` hit · 2 bad usage or configuration · 3 nothing readable. Data goes to stdout, talk to stderr.
+
+mod args;
+mod decode;
+mod demo;
+mod error;
+mod format;
+mod scan;
+mod serve;
+mod sql;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+
+use crate::deliver::Clock;
+pub use args::Cli;
+use args::Command;
+pub(crate) use error::{CliError, Exit};
+
+/// Where the program gets the time from.
+pub(crate) type SharedClock = Arc<dyn Clock>;
+
+/// Parses the command line, runs the command and says how it went. `now` is the one clock of the program.
+pub fn main(now: &'static (dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sync)) -> ExitCode {
+    let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // a closed pipe is the reader's choice, not a failure
+            let _ = error.print();
+            return ExitCode::from(if asked { 0 } else { 2 });
+        }
+    };
+    crate::logging::init(&cli.log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("meshwarden: the runtime could not be started: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let clock: SharedClock = Arc::new(now);
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            Command::Demo(args) => demo::run(args, clock).await,
+            Command::Scan(args) => scan::run(args, clock).await,
+            Command::Serve(args) => serve::run(args, clock).await,
+            Command::Sql(args) => sql::run(args, clock).await,
+            Command::Format(args) => format::run(&args),
+        }
+    });
+    // a reader of stdin may still be blocked in the kernel
+    runtime.shutdown_background();
+    match outcome {
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::FailOn) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("meshwarden: {error}");
+            ExitCode::from(error.code())
+        }
+    }
+}

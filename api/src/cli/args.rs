@@ -1,0 +1,192 @@
+//! Every flag, with an example and its environment variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use query::finding::Severity;
+
+/// Security analytics for Envoy and Istio access logs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "meshwarden",
+    version,
+    about,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  meshwarden demo                                       findings in the sample logs, then the API\n  meshwarden scan /var/log/istio/*.log                  findings in your logs\n  kubectl logs deploy/orders -c istio-proxy | meshwarden scan -\n  meshwarden sql \"SELECT source_principal, count(*) FROM requests GROUP BY 1\" --from access.log\n  meshwarden serve --data /var/lib/meshwarden           the service\n\nExit codes: 0 done, 1 --fail-on hit, 2 bad usage or configuration, 3 nothing readable"
+)]
+pub struct Cli {
+    /// What the program says about itself on stderr, as a tracing filter [example: --log info,api=debug]
+    #[arg(long, global = true, env = "MESHWARDEN_LOG", default_value = "warn", value_name = "FILTER")]
+    pub(crate) log: String,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Find what is planted in the sample logs, then serve the API over them
+    #[command(after_help = "Example:\n  meshwarden demo --once")]
+    Demo(DemoArgs),
+    /// Find what is in files or on stdin; needs no configuration
+    #[command(
+        after_help = "Examples:\n  meshwarden scan access.log old.log.gz\n  meshwarden scan logs/ --output ndjson > findings.ndjson\n  meshwarden scan access.log --report report.html --fail-on high"
+    )]
+    Scan(ScanArgs),
+    /// Run the service until SIGTERM
+    #[command(
+        after_help = "Example:\n  meshwarden serve --data /var/lib/meshwarden --listen 127.0.0.1:8080 --config meshwarden.toml\n\nA listen address outside of this machine needs a token in MESHWARDEN_ADMIN_TOKEN."
+    )]
+    Serve(ServeArgs),
+    /// Answer one SQL query over files or over a service's folder
+    #[command(
+        after_help = "Examples:\n  meshwarden sql \"SELECT path, count(*) FROM requests WHERE response_code = 403 GROUP BY 1\" --from a.log --from b.log.gz\n  meshwarden sql \"SELECT * FROM rejects\" --from a.log --output ndjson\n  meshwarden sql \"SELECT count(*) FROM access_logs\" --data /var/lib/meshwarden\n\nTables: access_logs (every line), requests (one row a request and reporter), rejects."
+    )]
+    Sql(SqlArgs),
+    /// Print the recommended log format, ready to switch on
+    #[command(after_help = "Examples:\n  meshwarden format istio\n  meshwarden format envoy\n  meshwarden format json")]
+    Format(FormatArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Print and exit instead of serving the API
+    #[arg(long, env = "MESHWARDEN_ONCE")]
+    pub(crate) once: bool,
+    /// Folder with the sample logs [default: sample-logs of the checkout] [example: --logs sample-logs]
+    #[arg(long, env = "MESHWARDEN_SAMPLE_LOGS", value_name = "DIR")]
+    pub(crate) logs: Option<PathBuf>,
+    /// Where to serve the API; another free port is taken if it is in use [example: --listen 127.0.0.1:9000]
+    #[arg(long, env = "MESHWARDEN_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) decode: DecodeArgs,
+    #[command(flatten)]
+    pub(crate) detect: DetectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// Files, folders, or - for stdin; gzip and zstd are recognised [example: scan access.log old.log.gz]
+    #[arg(required = true, value_name = "PATH", env = "MESHWARDEN_SCAN", value_delimiter = None)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Findings as a table, or as NDJSON on stdout with everything else on stderr [example: --output ndjson]
+    #[arg(long, env = "MESHWARDEN_OUTPUT", default_value = "table", value_name = "FORM")]
+    pub(crate) output: FindingsOutput,
+    /// Write a self-contained HTML page too [example: --report report.html]
+    #[arg(long, env = "MESHWARDEN_REPORT", value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Exit with 1 if a finding is this severe or worse: info, low, medium, high, critical [example: --fail-on high]
+    #[arg(long, env = "MESHWARDEN_FAIL_ON", value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<Severity>,
+    #[command(flatten)]
+    pub(crate) decode: DecodeArgs,
+    #[command(flatten)]
+    pub(crate) detect: DetectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Folder of the service, made if need be [example: --data /var/lib/meshwarden]
+    #[arg(long, env = "MESHWARDEN_DATA", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Where to listen; an address outside of this machine needs MESHWARDEN_ADMIN_TOKEN [example: --listen 0.0.0.0:8080]
+    #[arg(long, env = "MESHWARDEN_LISTEN", value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Configuration, TOML [example: --config meshwarden.toml]
+    #[arg(long, env = "MESHWARDEN_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) decode: DecodeArgs,
+    #[command(flatten)]
+    pub(crate) detect: DetectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SqlArgs {
+    /// One SELECT, WITH, EXPLAIN or SHOW [example: sql "SHOW COLUMNS FROM access_logs"]
+    #[arg(value_name = "QUERY", env = "MESHWARDEN_QUERY")]
+    pub(crate) query: String,
+    /// A file or folder to read, or - for stdin; may be given again [example: --from a.log --from b.log.gz]
+    #[arg(long, env = "MESHWARDEN_FROM", value_name = "PATH", value_delimiter = None, conflicts_with = "data", required_unless_present = "data")]
+    pub(crate) from: Vec<PathBuf>,
+    /// A service's folder, read only [example: --data /var/lib/meshwarden]
+    #[arg(long, env = "MESHWARDEN_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// How rows are written [example: --output csv]
+    #[arg(long, env = "MESHWARDEN_OUTPUT", default_value = "table", value_name = "FORM")]
+    pub(crate) output: RowsOutput,
+    /// Rows written at most; 0 = all [example: --limit 100]
+    #[arg(long, env = "MESHWARDEN_LIMIT", default_value_t = 0, value_name = "ROWS")]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) decode: DecodeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FormatArgs {
+    /// For Istio's MeshConfig and Telemetry, for a plain Envoy listener, or the bare keys [example: format istio]
+    #[arg(value_name = "FOR", default_value = "istio", env = "MESHWARDEN_FORMAT")]
+    pub(crate) target: FormatTarget,
+}
+
+/// How lines are read.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Reading lines")]
+pub(crate) struct DecodeArgs {
+    /// A key of your JSON format and the key of the recommended format that it stands for; may be given again [example: --field status=response_code]
+    #[arg(long = "field", env = "MESHWARDEN_FIELDS", value_name = "YOURS=OURS", value_delimiter = ',')]
+    pub(crate) fields: Vec<String>,
+    /// The same from a TOML file: lines of `yours = "ours"` [example: --field-map fields.toml]
+    #[arg(long, env = "MESHWARDEN_FIELD_MAP", value_name = "FILE")]
+    pub(crate) field_map: Option<PathBuf>,
+    /// Longest line that is decoded, bytes; a longer one is a reject [example: --max-line-bytes 262144]
+    #[arg(long, env = "MESHWARDEN_MAX_LINE_BYTES", default_value_t = 1 << 20, value_name = "BYTES")]
+    pub(crate) max_line_bytes: usize,
+    /// Deepest JSON that is decoded; a deeper line is a reject [example: --max-nesting 32]
+    #[arg(long, env = "MESHWARDEN_MAX_NESTING", default_value_t = 64, value_name = "LEVELS")]
+    pub(crate) max_nesting: usize,
+    /// Trust domain of proxies that log no own certificate [example: --trust-domain prod.example]
+    #[arg(long, env = "MESHWARDEN_TRUST_DOMAIN", default_value = "cluster.local", value_name = "DOMAIN")]
+    pub(crate) trust_domain: String,
+    /// Domain of the cluster's Services: what ends in .svc.DOMAIN is in the mesh [example: --cluster-domain corp.local]
+    #[arg(long, env = "MESHWARDEN_CLUSTER_DOMAIN", default_value = "cluster.local", value_name = "DOMAIN")]
+    pub(crate) cluster_domain: String,
+}
+
+/// What is looked for.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Detections")]
+pub(crate) struct DetectArgs {
+    /// Folder with detections of your own, run beside the product's [example: --detections ./detections]
+    #[arg(long, env = "MESHWARDEN_DETECTIONS", value_name = "DIR")]
+    pub(crate) detections: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FindingsOutput {
+    /// A table for people
+    Table,
+    /// One JSON object a line
+    Ndjson,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowsOutput {
+    /// A table for people
+    Table,
+    /// One JSON object a line
+    Ndjson,
+    /// Comma-separated values with a header line
+    Csv,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormatTarget {
+    /// MeshConfig extension provider and Telemetry
+    Istio,
+    /// `access_log` of an Envoy listener or HTTP connection manager
+    Envoy,
+    /// The keys and their operators
+    Json,
+}

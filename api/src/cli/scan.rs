@@ -1,0 +1,48 @@
+//! `meshwarden scan`: findings in files or on stdin, nothing kept.
+
+use query::finding::Finding;
+use query::{Core, CoreOptions, Keep};
+
+use super::SharedClock;
+use super::args::{FindingsOutput, ScanArgs};
+use super::error::{CliError, Exit};
+use crate::render;
+use crate::scan::{Scanned, scan};
+
+pub(crate) async fn run(args: ScanArgs, clock: SharedClock) -> Result<Exit, CliError> {
+    let options = CoreOptions { detections: args.detect.detections.clone(), ..CoreOptions::default() };
+    let core = Core::in_memory(Keep::Suspicious, options).await?;
+    let scanned = scan(&core, &args.paths, args.decode.options()?, clock.as_ref()).await?;
+    match args.output {
+        FindingsOutput::Table => {
+            render::print(&render::findings_table(&scanned.findings))?;
+            render::print(&render::summary(&scanned))?;
+        }
+        FindingsOutput::Ndjson => {
+            render::print(&render::findings_ndjson(&scanned.findings)?)?;
+            eprint!("{}", render::summary(&scanned));
+        }
+    }
+    if let Some(path) = &args.report {
+        std::fs::write(path, crate::report::html(&scanned))
+            .map_err(|source| CliError::Write { what: format!("the report {}", path.display()), source })?;
+        eprintln!("report: {}", path.display());
+    }
+    readable(&scanned)?;
+    let hit = |finding: &Finding| args.fail_on.is_some_and(|severity| finding.severity >= severity);
+    Ok(if scanned.findings.iter().any(hit) { Exit::FailOn } else { Exit::Done })
+}
+
+/// An input of which nothing could be decoded is no clean bill of health.
+pub(crate) fn readable(scanned: &Scanned) -> Result<(), CliError> {
+    if scanned.rows > 0 {
+        return Ok(());
+    }
+    Err(CliError::Nothing(match (scanned.read, scanned.rejected) {
+        (0, _) => "no file could be opened".to_owned(),
+        (_, 0) => "the input holds no line".to_owned(),
+        (_, rejected) => format!(
+            "none of {rejected} lines is an access log; see the reasons above, and 'meshwarden scan --help' for other key names"
+        ),
+    }))
+}

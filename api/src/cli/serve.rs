@@ -1,0 +1,160 @@
+//! `meshwarden serve`: the service, until SIGTERM. Wires core, detection, deliveries and HTTP together.
+//!
+//! ```text
+//!  SIGTERM ─▶ HTTP drains ─▶ last round of detection ─▶ deliveries under way end ─▶ rows are written ─▶ exit 0
+//! ```
+//! A second signal ends at once.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingest::DecodeOptions;
+use query::{Core, CoreOptions};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::SharedClock;
+use super::args::ServeArgs;
+use super::error::{CliError, Exit};
+use crate::config::Config;
+use crate::deliver::Deliverer;
+use crate::detect_loop::Detector;
+use crate::feed::CoreFeed;
+use crate::http::{self, AppState, DeliveryCount, HttpConfig, Metrics, TOKEN_VARIABLE, Token};
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, CliError> {
+    let config = args.config.as_deref().map(|file| Config::read(file, &args.data)).transpose()?.unwrap_or_default();
+    let decode = args.decode.options_with(&config.fields)?;
+    let mut http = HttpConfig::new(args.listen.or(config.listen).unwrap_or(DEFAULT_LISTEN));
+    http.token = token()?;
+    http.max_body_bytes = config.max_body_bytes.unwrap_or(http.max_body_bytes);
+    http.sql.rows = config.max_rows.unwrap_or(http.sql.rows);
+    http.sql.time = config.max_seconds.map_or(http.sql.time, Duration::from_secs);
+    // everything that can be wrong is found before the folder is touched
+    http::check_listen(&http)?;
+    let listener = bind(http.listen).await?;
+    let options = CoreOptions { detections: args.detect.detections.clone(), ..CoreOptions::default() };
+    let core = Arc::new(Core::open(&args.data, options).await?);
+    for refused in core.pack().refused() {
+        eprintln!("meshwarden: detection {} is not loaded: {}", refused.file, refused.reason);
+    }
+    let deliverer = match config.deliver {
+        None => None,
+        Some(deliver) => {
+            let feed = Arc::new(CoreFeed(core.clone()));
+            Some(Arc::new(Deliverer::start(deliver, &args.data.join("outbox.db"), feed, clock.clone()).await?))
+        }
+    };
+    eprintln!("meshwarden: data in {}", args.data.display());
+    serve(core.clone(), clock, decode, http, listener, deliverer.clone()).await?;
+    if let Some(deliverer) = deliverer {
+        deliverer.stop().await;
+    }
+    core.close().await?;
+    eprintln!("meshwarden: stopped, everything is written");
+    Ok(Exit::Done)
+}
+
+/// Serves an in-memory core for `demo`; an address that is in use is replaced by another port.
+pub(super) async fn demo(
+    core: Arc<Core>,
+    clock: SharedClock,
+    decode: Arc<DecodeOptions>,
+    listen: SocketAddr,
+) -> Result<(), CliError> {
+    let mut http = HttpConfig::new(listen);
+    http.token = token()?;
+    http::check_listen(&http)?;
+    let listener = match bind(listen).await {
+        Ok(listener) => listener,
+        Err(_) => bind(SocketAddr::new(listen.ip(), 0)).await?,
+    };
+    serve(core, clock, decode, http, listener, None).await
+}
+
+async fn bind(listen: SocketAddr) -> Result<TcpListener, CliError> {
+    TcpListener::bind(listen).await.map_err(|source| CliError::Listen { listen, source })
+}
+
+fn token() -> Result<Option<Token>, CliError> {
+    match std::env::var(TOKEN_VARIABLE) {
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(CliError::Token(http::TokenError::Characters)),
+        Ok(text) => Ok(Some(Token::new(&text)?)),
+    }
+}
+
+async fn serve(
+    core: Arc<Core>,
+    clock: SharedClock,
+    decode: Arc<DecodeOptions>,
+    config: HttpConfig,
+    listener: TcpListener,
+    deliverer: Option<Arc<Deliverer>>,
+) -> Result<(), CliError> {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(signals(stop));
+    let detector = Detector::new(core, clock, Arc::new(Metrics::new()));
+    let drained = Arc::new(tokio::sync::Notify::new());
+    let detecting = {
+        let drained = drained.clone();
+        tokio::spawn(detector.clone().run(async move { drained.notified().await }))
+    };
+    let address = listener.local_addr().map_err(|source| CliError::Listen { listen: config.listen, source })?;
+    let guarded = if config.token.is_some() { ", with the token" } else { "" };
+    eprintln!("meshwarden: API on http://{address}{guarded} – try http://{address}/api/v1/findings; Ctrl-C ends it");
+    let state = AppState::new(detector, decode, config)
+        .with_deliveries(move || deliverer.as_deref().map(counts).unwrap_or_default());
+    let served = http::serve(listener, state, wait(stopped)).await;
+    // only now can no more rows come in: the last round sees them all
+    drained.notify_one();
+    if let Err(error) = detecting.await {
+        tracing::error!(%error, "detection ended early");
+    }
+    Ok(served?)
+}
+
+fn counts(deliverer: &Deliverer) -> Vec<DeliveryCount> {
+    let sinks = deliverer.stats().sinks.into_iter();
+    sinks
+        .flat_map(|sink| {
+            let of =
+                |outcome: &str, count| DeliveryCount { sink: sink.name.clone(), outcome: outcome.to_owned(), count };
+            [
+                of("delivered", sink.delivered),
+                of("retried", sink.retried),
+                of("rejected", sink.rejected),
+                of("filtered", sink.filtered),
+            ]
+        })
+        .collect()
+}
+
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    // the sender lives as long as the process: an error cannot be
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// The first SIGTERM or Ctrl-C drains, the second ends at once.
+async fn signals(stop: watch::Sender<bool>) {
+    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(error) => {
+            tracing::error!(%error, "SIGTERM cannot be caught: it will end the service without draining");
+            return;
+        }
+    };
+    for round in 0..2 {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        if round == 0 {
+            stop.send_replace(true);
+        }
+    }
+    std::process::exit(130);
+}

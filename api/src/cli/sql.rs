@@ -1,0 +1,46 @@
+//! `meshwarden sql`: one query over files or over a service's folder.
+
+use std::time::Duration;
+
+use query::sql::{Limits, Rowset, Sql};
+use query::store::Store;
+use query::{Core, CoreOptions, Keep};
+
+use super::SharedClock;
+use super::args::{RowsOutput, SqlArgs};
+use super::error::{CliError, Exit};
+use crate::render;
+
+pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliError> {
+    let rows = if args.limit == 0 { usize::MAX } else { args.limit };
+    // on one's own machine a query may be as large as it likes
+    let limits = Limits { rows, bytes: usize::MAX, time: Duration::from_secs(24 * 3600) };
+    let rowset = match &args.data {
+        Some(folder) => {
+            let store = Store::open_read_only(folder).await?;
+            let snapshot = store.snapshot();
+            let session = Sql::new(CoreOptions::default().sql_memory)?
+                .over(snapshot.access_logs(), Some(snapshot.rejects()))
+                .await?;
+            Rowset::of(session, &args.query, limits).await?
+        }
+        None => {
+            let core = Core::in_memory(Keep::All, CoreOptions::default()).await?;
+            let read = crate::scan::load(&core, &args.from, args.decode.options()?, clock.as_ref()).await?;
+            if read.read == 0 {
+                return Err(CliError::Nothing("no file could be opened".to_owned()));
+            }
+            core.query(&args.query, limits).await?
+        }
+    };
+    let text = match args.output {
+        RowsOutput::Table => render::rows_table(&rowset)?,
+        RowsOutput::Ndjson => render::rows_ndjson(&rowset)?,
+        RowsOutput::Csv => render::rows_csv(&rowset)?,
+    };
+    render::print(&text)?;
+    if rowset.truncated {
+        eprintln!("only the first {} rows are shown: raise --limit", args.limit);
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,131 @@
+//! The service's configuration, TOML: what `serve --config FILE` reads. Flags win over it.
+//!
+//! ```toml
+//! [http]
+//! listen = "127.0.0.1:8080"
+//! max_body_bytes = 104857600        # of one ingest body, after inflating
+//!
+//! [sql]
+//! max_rows = 10000
+//! max_seconds = 30
+//!
+//! [decode.fields]                    # your key = key of the recommended format
+//! status = "response_code"
+//!
+//! [[sinks]]                          # see the README: webhook, syslog, file
+//! name = "soc"
+//! type = "webhook"
+//! ```
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::deliver::config::{self, Machine, SinkToml};
+
+/// A checked configuration.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: Option<SocketAddr>,
+    /// Bytes of an ingest body after inflating.
+    pub max_body_bytes: Option<u64>,
+    /// Rows that a query returns at most.
+    pub max_rows: Option<usize>,
+    /// Seconds that a query may take.
+    pub max_seconds: Option<u64>,
+    /// Other JSON key → key of the recommended format.
+    pub fields: BTreeMap<String, String>,
+    /// Where findings go; `None` without a sink.
+    pub deliver: Option<config::Config>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration {file} cannot be read: {source}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key or a value of the wrong type.
+    #[error("the configuration {file} is not right: {reason}")]
+    Toml {
+        /// The file.
+        file: String,
+        /// Where and why.
+        reason: String,
+    },
+    /// A sink is not right.
+    #[error("the configuration {file} is not right: {source}")]
+    Sinks {
+        /// The file.
+        file: String,
+        /// Why.
+        source: config::ConfigError,
+    },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ConfigToml {
+    http: HttpToml,
+    sql: SqlToml,
+    decode: DecodeToml,
+    sinks: Vec<SinkToml>,
+    retry_scale: Option<f64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct HttpToml {
+    listen: Option<SocketAddr>,
+    max_body_bytes: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SqlToml {
+    max_rows: Option<usize>,
+    max_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct DecodeToml {
+    fields: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// Reads a configuration file; relative paths of file sinks are taken from `folder`, the data folder.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not right; the error names key, value and way out.
+    pub fn read(file: &Path, folder: &Path) -> Result<Self, ConfigError> {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: name.clone(), source })?;
+        let wire: ConfigToml = toml::from_str(&text)
+            .map_err(|error| ConfigError::Toml { file: name.clone(), reason: error.to_string() })?;
+        let ConfigToml { http, sql, decode, sinks, retry_scale } = wire;
+        let deliver = match sinks.is_empty() {
+            true => None,
+            false => Some(
+                config::Config::check(sinks, retry_scale, folder, &Machine)
+                    .map_err(|source| ConfigError::Sinks { file: name, source })?,
+            ),
+        };
+        Ok(Self {
+            listen: http.listen,
+            max_body_bytes: http.max_body_bytes,
+            max_rows: sql.max_rows,
+            max_seconds: sql.max_seconds,
+            fields: decode.fields,
+            deliver,
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! Keeps the findings up to the rows, and the rows on their way to disk.
+//!
+//! ```text
+//!  rows came in ─▶ wake ─▶ (200 ms, more rows) ─▶ round of detection ─▶ findings + feed
+//!                                  every 30 s, or when much is in memory ─▶ flush
+//!  GET /findings ─▶ catch_up ─▶ the same round, awaited
+//! ```
+//! A round runs in a task of its own: it takes the list of touched windows out of the core, and a caller that goes away half-way (a client
+//! that hangs up) must not take that list with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use query::{Core, CoreError};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::deliver::Clock;
+use crate::http::Metrics;
+
+/// How long rows are gathered before a round.
+const GATHER: Duration = Duration::from_millis(200);
+/// How long after a failed round the next one is tried.
+const RETRY: Duration = Duration::from_secs(5);
+/// How often rows in memory are written to disk, however few they are.
+const FLUSH_EVERY: Duration = Duration::from_secs(30);
+
+/// Brings the findings up to date. Cheap to clone; clones are one.
+#[derive(Clone)]
+pub struct Detector(Arc<Inner>);
+
+struct Inner {
+    core: Arc<Core>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    rows_came: Notify,
+}
+
+/// A round that could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum CatchUpError {
+    /// The core said no; the windows concerned are looked at again in the next round.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// The task ended before it was done.
+    #[error("the round of detection was cut short")]
+    Interrupted(#[from] tokio::task::JoinError),
+}
+
+impl Detector {
+    /// A detector over this core.
+    #[must_use]
+    pub fn new(core: Arc<Core>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        Self(Arc::new(Inner { core, clock, metrics, rows_came: Notify::new() }))
+    }
+
+    /// Store, SQL, detections and findings.
+    #[must_use]
+    pub fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// Where the time comes from.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    /// Rows came in: the loop looks at them soon. Every door that appends calls this.
+    pub fn wake(&self) {
+        self.0.rows_came.notify_one();
+    }
+
+    /// Brings the findings up to everything appended before this call. Waits for a round that is running. A detection that fails on a
+    /// window is logged and tried again; the others' findings stand.
+    ///
+    /// # Errors
+    /// If the findings' state cannot be written.
+    pub async fn catch_up(&self) -> Result<(), CatchUpError> {
+        let inner = Arc::clone(&self.0);
+        tokio::spawn(async move { inner.round().await }).await??;
+        Ok(())
+    }
+
+    /// Runs until `shutdown`, then does one last round.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut flush_at = Instant::now() + FLUSH_EVERY;
+        let mut retry_at = None;
+        loop {
+            let retry = async {
+                match retry_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = &mut shutdown => break,
+                () = self.0.rows_came.notified() => tokio::time::sleep(GATHER).await,
+                () = retry => {}
+                () = tokio::time::sleep_until(flush_at) => {}
+            }
+            self.round_or_log().await;
+            retry_at = (!self.0.core.is_up_to_date()).then(|| Instant::now() + RETRY);
+            let due = Instant::now() >= flush_at;
+            if due || self.0.core.store().wants_flush() {
+                self.flush().await;
+                flush_at = Instant::now() + FLUSH_EVERY;
+            }
+        }
+        self.round_or_log().await;
+    }
+
+    /// Writes the rows in memory to disk. A failure is logged and counted: the rows stay in memory, and the next flush takes them along.
+    pub async fn flush(&self) {
+        let inner = Arc::clone(&self.0);
+        let flushed = tokio::spawn(async move { inner.core.store().flush().await }).await;
+        match flushed {
+            Ok(Ok(flushed)) => tracing::debug!(rows = flushed.rows, rejects = flushed.rejects, "rows are on disk"),
+            Ok(Err(error)) => {
+                self.0.metrics.flush_failed();
+                tracing::error!(error = %with_causes(&error), "rows could not be written to disk: they stay in memory and are tried again");
+            }
+            Err(error) => tracing::error!(%error, "a flush was cut short"),
+        }
+    }
+
+    async fn round_or_log(&self) {
+        if let Err(error) = self.catch_up().await {
+            tracing::error!(error = %with_causes(&error), "a round of detection failed: its windows are tried again");
+        }
+    }
+}
+
+impl Inner {
+    async fn round(&self) -> Result<(), CoreError> {
+        let began = Instant::now();
+        match self.core.detect(self.clock.now()).await {
+            Ok(round) => {
+                for failure in &round.failures {
+                    tracing::warn!(error = %with_causes(failure), "a detection failed on a window: it is tried again");
+                }
+                if round.windows > 0 {
+                    self.metrics.detected(&round, began.elapsed());
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.metrics.detect_failed();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Detector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Detector").finish_non_exhaustive()
+    }
+}
+
+/// An error and what is behind it, in one line.
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,173 @@
+//! `POST /api/v1/ingest`: lines in, rows and rejects out; what was accepted is visible to the next query.
+//!
+//! ```text
+//!  body ─▶ receive: inflate, ≤ max_body_bytes in memory ─▶ complete? ─▶ take_in: decode ─▶ append, batch by batch ─▶ 200
+//!              └─ too large 413 · broken 400 · slow 408 · hung up ─▶ nothing is accepted
+//! ```
+//! Every line is a row or a reject, so that a body of nothing but rejects is a 200 as well. `reasons` names the first 1000 rejects; all of
+//! them are in the table `rejects`. Content-Type says nothing here; Content-Encoding is gzip, zstd, identity or absent, and where it is
+//! absent the first bytes tell.
+//!
+//! A row's `log_id` is unique to the request (`<source>/<request id>` and its place), its `source` is `http` or what the caller names it.
+
+mod receive;
+mod take_in;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::extract::Params;
+use super::problem::{Kind, Problem};
+use super::state::AppState;
+
+const SOURCE: HeaderName = HeaderName::from_static("x-meshwarden-source");
+
+/// Most bytes of a source's name.
+const SOURCE_BYTES: usize = 128;
+
+/// How the lines are named.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct IngestParams {
+    /// Name of the source in the column `source` (`http` if absent): letters, digits and `. _ : / -`. The header `X-Meshwarden-Source` does
+    /// the same.
+    #[param(max_length = 128, pattern = "^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
+    source: Option<String>,
+}
+
+/// What became of the lines.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Accepted {
+    /// Lines that became rows.
+    accepted: u64,
+    /// Lines that could not be decoded.
+    rejected: u64,
+    /// Why, of the first 1000 of them; all are in the table `rejects`.
+    reasons: Vec<Reason>,
+}
+
+/// Why one line could not be decoded.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Reason {
+    /// Its number, from 1; blank lines count.
+    line: u64,
+    /// `line_too_long`, `not_utf8`, `not_json`, `nesting_too_deep`, `not_an_access_log`, `bad_time` or `bad_text_format`.
+    reason: String,
+}
+
+/// Takes in access-log lines, NDJSON or text, and answers when they are queryable.
+#[utoipa::path(
+    post, path = "/api/v1/ingest", tag = "ingest",
+    params(
+        IngestParams,
+        ("X-Meshwarden-Source" = Option<String>, Header, description = "As the parameter `source`"),
+        ("Content-Encoding" = Option<String>, Header, description = "gzip, zstd or identity; without it the first bytes tell"),
+    ),
+    request_body(
+        content((String = "application/x-ndjson"), (String = "text/plain"), (String = "application/octet-stream")),
+        description = "Lines, plain or compressed; 100 MiB after inflating unless configured otherwise",
+    ),
+    responses(
+        (status = 200, description = "What became of the lines, even if all of them were rejected", body = Accepted),
+        (status = 408, description = "The body stopped coming", body = super::problem::ProblemJson, content_type = "application/problem+json"),
+        (status = 413, description = "Too large after inflating: nothing was accepted", body = super::problem::ProblemJson, content_type = "application/problem+json"),
+        (status = 415, description = "Unknown Content-Encoding", body = super::problem::ProblemJson, content_type = "application/problem+json"),
+        (status = "default", description = "A problem: nothing was accepted", body = super::problem::ProblemJson, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn ingest(
+    State(state): State<AppState>,
+    Params(params): Params<IngestParams>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Accepted>, Problem> {
+    let mut body = body.into_data_stream();
+    let outcome = accept(&state, params, &headers, &mut body).await;
+    if outcome.is_err() && !headers.contains_key(header::EXPECT) {
+        // most clients read the answer only after their body is out: take the rest of it, within bounds
+        receive::linger(&mut body, state.config().max_body_bytes).await;
+    }
+    outcome.map(Json)
+}
+
+async fn accept(
+    state: &AppState,
+    params: IngestParams,
+    headers: &HeaderMap,
+    body: &mut axum::body::BodyDataStream,
+) -> Result<Accepted, Problem> {
+    let received_at = state.now();
+    let source = source(params.source.as_deref(), headers)?;
+    let encoding = receive::encoding(headers)?;
+    let config = state.config();
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > config.max_body_bytes) {
+        // compressed bytes do not become fewer
+        return Err(receive::too_large(config.max_body_bytes));
+    }
+    let place = state.place_to_ingest().await?;
+    let received = tokio::time::timeout(config.ingest_timeout, receive::receive(body, encoding, config)).await;
+    let pieces = received.map_err(|_| receive::too_slow(config.ingest_timeout))??;
+    let id = format!("{source}/{}", state.id());
+    // a task of its own: whoever hangs up from here on has had all of the lines taken in, not some
+    let work = tokio::spawn(take_in::take_in(state.clone(), place, pieces, take_in::Names { source, id }, received_at));
+    work.await.map_err(|error| Problem::internal("taking the lines in", &error))?
+}
+
+fn source(param: Option<&str>, headers: &HeaderMap) -> Result<String, Problem> {
+    let header = match headers.get(SOURCE).map(HeaderValue::to_str) {
+        None => None,
+        Some(Ok(name)) => Some(name),
+        Some(Err(_)) => {
+            return Err(Problem::bad_request("the header X-Meshwarden-Source holds characters outside ASCII"));
+        }
+    };
+    let name = match (param, header) {
+        (Some(param), Some(header)) if param != header => {
+            return Err(Problem::bad_request(
+                "the parameter 'source' and the header X-Meshwarden-Source differ: send one of them",
+            ));
+        }
+        (Some(name), _) | (None, Some(name)) => name,
+        (None, None) => "http",
+    };
+    let right = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte);
+    let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    if starts && name.len() <= SOURCE_BYTES && name.bytes().all(right) {
+        return Ok(name.to_owned());
+    }
+    let shown: String = name.chars().take(SOURCE_BYTES).collect();
+    Err(Problem::bad_request(format!(
+        "the source '{shown}' is no name: start with a letter or digit, use letters, digits and . _ : / -, at most {SOURCE_BYTES} of them"
+    )))
+}
+
+fn unknown_encoding(name: &str) -> Problem {
+    let shown: String = name.chars().take(64).collect();
+    Problem::new(Kind::UnsupportedEncoding, format!("Content-Encoding '{shown}' is not taken: use gzip, zstd or none"))
+        .with(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd, identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn sources_have_names() {
+        let header = |name: &'static str| HeaderMap::from_iter([(SOURCE, HeaderValue::from_static(name))]);
+        assert_eq!(source(None, &HeaderMap::new()).unwrap(), "http");
+        assert_eq!(source(Some("eu-1/gateway"), &HeaderMap::new()).unwrap(), "eu-1/gateway");
+        assert_eq!(source(None, &header("a")).unwrap(), "a");
+        assert_eq!(source(Some("a"), &header("a")).unwrap(), "a");
+        assert!(source(Some("b"), &header("a")).is_err());
+        for wrong in ["", "/a", "a b", "a\n", "ä", "../x"] {
+            assert!(source(Some(wrong), &HeaderMap::new()).is_err(), "{wrong:?}");
+        }
+    }
+}

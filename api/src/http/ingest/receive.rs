@@ -1,0 +1,141 @@
+//! From the wire to a complete, plain body in memory, or to nothing.
+//!
+//! ```text
+//!  async: chunks, each within the idle timeout ──(4 of them)──▶ blocking: Inflater ─▶ pieces, ≤ limit in all
+//! ```
+//! Inflating runs on a thread of its own: one chunk may become a thousand times its size.
+
+use std::time::Duration;
+
+use axum::body::{BodyDataStream, Bytes};
+use axum::http::{HeaderMap, header};
+use futures::StreamExt;
+use ingest::inflate::{Encoding, InflateError, Inflater};
+use tokio::sync::mpsc;
+
+use crate::http::config::HttpConfig;
+use crate::http::problem::{Kind, Problem};
+
+/// Chunks between the wire and the inflater.
+const AHEAD: usize = 4;
+
+/// Bytes of a piece.
+const PIECE: usize = 1 << 20;
+
+/// Longest time that the rest of a refused body is read for.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// What the caller says about the body's encoding; `None`: nothing, the first bytes tell.
+pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Problem> {
+    let mut named = headers.get_all(header::CONTENT_ENCODING).iter();
+    let (Some(name), None) = (named.next(), named.next()) else {
+        return if headers.contains_key(header::CONTENT_ENCODING) {
+            Err(super::unknown_encoding("several"))
+        } else {
+            Ok(None)
+        };
+    };
+    let name = String::from_utf8_lossy(name.as_bytes()).trim().to_ascii_lowercase();
+    match name.as_str() {
+        "" => Ok(None),
+        "identity" => Ok(Some(Encoding::Plain)),
+        "gzip" | "x-gzip" => Ok(Some(Encoding::Gzip)),
+        "zstd" => Ok(Some(Encoding::Zstd)),
+        _ => Err(super::unknown_encoding(&name)),
+    }
+}
+
+/// The whole body, inflated.
+pub(super) async fn receive(
+    body: &mut BodyDataStream,
+    encoding: Option<Encoding>,
+    config: &HttpConfig,
+) -> Result<Vec<Vec<u8>>, Problem> {
+    let limit = config.max_body_bytes;
+    let (sender, chunks) = mpsc::channel::<Bytes>(AHEAD);
+    let inflating = tokio::task::spawn_blocking(move || inflate(chunks, encoding, limit));
+    loop {
+        match tokio::time::timeout(config.idle_timeout, body.next()).await {
+            Err(_) => return Err(too_slow(config.idle_timeout)),
+            Ok(None) => break,
+            Ok(Some(Err(error))) => {
+                return Err(Problem::bad_request(format!(
+                    "the body broke off ({error}): nothing was accepted, send it again"
+                )));
+            }
+            Ok(Some(Ok(chunk))) => {
+                if sender.send(chunk).await.is_err() {
+                    // the inflater has given up, and says below why
+                    break;
+                }
+            }
+        }
+    }
+    drop(sender);
+    let inflated = inflating.await.map_err(|error| Problem::internal("inflating", &error))?;
+    inflated.map_err(|error| match error {
+        InflateError::TooLarge { .. } => too_large(limit),
+        _ => Problem::bad_request(format!("the body cannot be inflated ({error}): nothing was accepted")),
+    })
+}
+
+fn inflate(
+    mut chunks: mpsc::Receiver<Bytes>,
+    encoding: Option<Encoding>,
+    limit: u64,
+) -> Result<Vec<Vec<u8>>, InflateError> {
+    let mut inflater = match encoding {
+        None => Inflater::new(Some(limit)),
+        Some(encoding) => Inflater::with_encoding(encoding, Some(limit)),
+    };
+    let mut pieces = Vec::new();
+    while let Some(chunk) = chunks.blocking_recv() {
+        inflater.push(&chunk, &mut |plain| gather(&mut pieces, plain))?;
+    }
+    inflater.finish(&mut |plain| gather(&mut pieces, plain))?;
+    Ok(pieces)
+}
+
+/// Adds to the last piece while it has room: a body that comes byte by byte takes no more memory than one that comes at once.
+fn gather(pieces: &mut Vec<Vec<u8>>, mut plain: &[u8]) {
+    while !plain.is_empty() {
+        let room = pieces.last().map_or(0, |last| PIECE - last.len());
+        if room == 0 {
+            pieces.push(Vec::with_capacity(if pieces.is_empty() { plain.len().min(PIECE) } else { PIECE }));
+            continue;
+        }
+        let (now, later) = plain.split_at(room.min(plain.len()));
+        if let Some(last) = pieces.last_mut() {
+            last.extend_from_slice(now);
+        }
+        plain = later;
+    }
+}
+
+/// Reads what is left of a body that was refused, up to `most` bytes and for a bounded time, so that the sender gets to read why.
+pub(super) async fn linger(body: &mut BodyDataStream, most: u64) {
+    let rest = async {
+        let mut read = 0;
+        while let Some(Ok(chunk)) = body.next().await {
+            read += chunk.len() as u64;
+            if read > most {
+                break;
+            }
+        }
+    };
+    // whoever is slower than this has to do with a closed connection
+    let _ = tokio::time::timeout(LINGER, rest).await;
+}
+
+pub(super) fn too_large(limit: u64) -> Problem {
+    Problem::new(
+        Kind::TooLarge,
+        format!(
+            "the body has more than {limit} bytes after inflating: nothing was accepted, send it in parts that end at a line's end"
+        ),
+    )
+}
+
+pub(super) fn too_slow(limit: Duration) -> Problem {
+    Problem::new(Kind::SlowBody, format!("the body did not come within {limit:?}: nothing was accepted, send it again"))
+}

@@ -1,0 +1,17 @@
+//! meshwarden's outbound edge: the command line, HTTP, the report of a scan, deliveries to sinks.
+//!
+//! ```text
+//!  cli ─▶ scan · serve ─▶ query::Core ─▶ render · report · http · deliver
+//! ```
+//! It decides nothing about traffic; it wires the rest together and talks to the world.
+
+pub mod cli;
+pub mod config;
+pub mod deliver;
+pub mod detect_loop;
+mod feed;
+pub mod http;
+pub mod logging;
+mod render;
+pub mod report;
+pub mod scan;

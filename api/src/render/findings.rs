@@ -1,0 +1,77 @@
+//! Findings as a table for people and as NDJSON.
+
+use std::io::IsTerminal;
+
+use comfy_table::modifiers::UTF8_ROUND_CORNERS;
+use comfy_table::presets::UTF8_FULL;
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
+use query::finding::json::FindingJson;
+use query::finding::{Entity, Finding, Severity};
+
+use super::visible;
+
+/// Width of a table where no terminal says its own.
+const WIDTH: u16 = 160;
+
+/// A table: how bad, what, who → whom, when, how many, one sentence each.
+pub(crate) fn findings_table(findings: &[Finding]) -> String {
+    if findings.is_empty() {
+        return "No findings.\n".to_owned();
+    }
+    let mut table = Table::new();
+    table
+        .load_preset(UTF8_FULL)
+        .apply_modifier(UTF8_ROUND_CORNERS)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    if !std::io::stdout().is_terminal() {
+        table.set_width(WIDTH).force_no_tty();
+    }
+    table.set_header(["severity", "what", "who → whom", "when (UTC)", "count", "in one sentence"]);
+    for finding in findings {
+        table.add_row([
+            severity(finding.severity),
+            Cell::new(&finding.detection),
+            Cell::new(who(&finding.entity)),
+            Cell::new(when(finding)),
+            Cell::new(finding.count),
+            Cell::new(visible(&finding.summary)),
+        ]);
+    }
+    format!("{table}\n")
+}
+
+/// One JSON object a line.
+pub(crate) fn findings_ndjson(findings: &[Finding]) -> Result<String, super::RowsError> {
+    let mut text = String::new();
+    for finding in findings {
+        text.push_str(&serde_json::to_string(&FindingJson::from(finding))?);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// `source → destination`, and what else the entity holds.
+pub(crate) fn who(entity: &Entity) -> String {
+    let source = entity.get("source").map(String::as_str);
+    let others = entity.iter().filter(|(name, _)| *name != "source").map(|(_, value)| value.as_str());
+    let whom = others.collect::<Vec<_>>().join(" ");
+    visible(&match source {
+        Some(source) if whom.is_empty() => source.to_owned(),
+        Some(source) => format!("{source} → {whom}"),
+        None => whom,
+    })
+}
+
+fn when(finding: &Finding) -> String {
+    let first = finding.first_seen.format("%Y-%m-%d %H:%M:%S");
+    format!("{first} – {}", finding.last_seen.format("%H:%M:%S"))
+}
+
+fn severity(severity: Severity) -> Cell {
+    let cell = Cell::new(severity);
+    match severity {
+        Severity::Critical | Severity::High => cell.fg(Color::Red).add_attribute(Attribute::Bold),
+        Severity::Medium => cell.fg(Color::Yellow),
+        Severity::Low | Severity::Info => cell,
+    }
+}

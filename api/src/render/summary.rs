@@ -1,0 +1,125 @@
+//! The summary under the findings: how much came in, how fast the edges are, and what the detections could not see.
+
+use std::fmt::Write;
+
+use query::detect::Sight;
+
+use super::visible;
+use crate::scan::Scanned;
+
+/// Edges shown.
+const EDGES: usize = 12;
+
+/// The summary as plain text.
+pub(crate) fn summary(scanned: &Scanned) -> String {
+    let mut out = String::new();
+    // writing to a String cannot fail
+    let _ = write_all(&mut out, scanned);
+    out
+}
+
+fn write_all(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
+    lines(out, scanned)?;
+    edges(out, scanned)?;
+    let (mutual, known) = scanned.summary.mutual_tls();
+    match known {
+        0 => writeln!(out, "\nmutual TLS    unknown: the logs do not say how connections were secured")?,
+        _ => writeln!(
+            out,
+            "\nmutual TLS    {} of {known} requests ({:.1} %), as the servers saw them",
+            mutual,
+            percent(mutual, known)
+        )?,
+    }
+    detections(out, scanned)
+}
+
+fn lines(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
+    let seconds = scanned.took.as_secs_f64().max(1e-9);
+    #[allow(clippy::cast_precision_loss)] // shown with one decimal
+    let (megabytes, lines) = (scanned.bytes as f64 / 1e6, scanned.lines() as f64);
+    writeln!(
+        out,
+        "read          {} lines, {megabytes:.1} MB in {seconds:.2} s ({:.1} MB/s, {:.0} lines/s)",
+        scanned.lines(),
+        megabytes / seconds,
+        lines / seconds
+    )?;
+    match scanned.rejected {
+        0 => writeln!(out, "rejected      0 lines")?,
+        rejected => writeln!(out, "rejected      {rejected} lines")?,
+    }
+    for (reason, rejects) in &scanned.reasons {
+        writeln!(
+            out,
+            "              {:>8} {reason}, first at {}: {}",
+            rejects.count,
+            visible(&rejects.first),
+            visible(&rejects.detail)
+        )?;
+    }
+    for (input, reason) in &scanned.unreadable {
+        writeln!(out, "not readable  {}: {reason}", visible(input))?;
+    }
+    Ok(())
+}
+
+fn edges(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
+    let edges = scanned.summary.edges();
+    if edges.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{:>9} {:>7} {:>9} {:>9}  edge", "requests", "denied", "p50 ms", "p99 ms")?;
+    for (edge, stats) in edges.iter().take(EDGES) {
+        writeln!(
+            out,
+            "{:>9} {:>7} {:>9} {:>9}  {} → {}",
+            stats.requests,
+            stats.denied,
+            stats.quantile(0.5),
+            stats.quantile(0.99),
+            visible(&edge.source),
+            visible(&edge.destination)
+        )?;
+    }
+    if edges.len() > EDGES {
+        writeln!(out, "              … and {} more edges", edges.len() - EDGES)?;
+    }
+    Ok(())
+}
+
+fn detections(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
+    let evaluable =
+        scanned.sights.iter().filter(|(_, sight)| !matches!(sight, Sight::Blind(_) | Sight::NoData)).count();
+    writeln!(out, "detections    {evaluable} of {} evaluable", scanned.sights.len())?;
+    for (detection, sight) in &scanned.sights {
+        for missing in sight.missing() {
+            writeln!(
+                out,
+                "  {:<9} {}: without {}, {} is not seen",
+                sight.as_str(),
+                detection.header.id,
+                missing.column,
+                missing.unseen
+            )?;
+            for label in &missing.add {
+                writeln!(out, "              add  {label}")?;
+            }
+        }
+    }
+    if scanned.sights.iter().any(|(_, sight)| !sight.missing().is_empty()) {
+        writeln!(out, "  'meshwarden format istio' prints the whole format with these keys")?;
+    }
+    for refused in &scanned.refused {
+        writeln!(out, "  refused   {}: {}", refused.file, refused.reason)?;
+    }
+    for failure in &scanned.failures {
+        writeln!(out, "  failed    {failure}")?;
+    }
+    Ok(())
+}
+
+#[allow(clippy::cast_precision_loss)] // shown with one decimal
+fn percent(part: u64, whole: u64) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}

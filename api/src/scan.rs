@@ -1,0 +1,207 @@
+//! Reads files and stdin into a core and sums up what came in.
+//!
+//! ```text
+//!  paths ─▶ reader thread: bytes ─▶ inflate ─▶ decode ══ batches (bounded) ══▶ core.append, summary ─▶ detect ─▶ findings
+//! ```
+//! Reading and decoding have a thread of their own; at most [`QUEUE`] batches wait between the two.
+
+mod inputs;
+mod progress;
+mod reader;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use ingest::{AccessLogBatch, DecodeOptions};
+use query::detect::{Detection, EvaluateError, Refused, Sight};
+use query::finding::Finding;
+use query::findings::{Filter, FindingsError};
+use query::{Core, CoreError, Summary};
+
+use crate::deliver::Clock;
+use reader::Message;
+
+/// Batches that wait for the core at most.
+const QUEUE: usize = 4;
+
+/// What a scan found, and in how much.
+#[derive(Debug)]
+pub struct Scanned {
+    /// Findings, the worst first, then by time.
+    pub findings: Vec<Finding>,
+    /// Numbers per edge and minute.
+    pub summary: Summary,
+    /// What each detection could see.
+    pub sights: Vec<(Arc<Detection>, Sight)>,
+    /// Detections that were not loaded.
+    pub refused: Vec<Refused>,
+    /// Detections that failed on a window.
+    pub failures: Vec<EvaluateError>,
+    /// Inputs that were opened.
+    pub read: usize,
+    /// Inputs that could not be read, or not to their end, and why.
+    pub unreadable: Vec<(String, String)>,
+    /// Lines that are access logs.
+    pub rows: u64,
+    /// Lines that are not.
+    pub rejected: u64,
+    /// The same by reason.
+    pub reasons: BTreeMap<String, Rejects>,
+    /// Bytes of the lines, after inflating.
+    pub bytes: u64,
+    /// Wall time of reading, decoding and detecting.
+    pub took: Duration,
+}
+
+/// Rejects of one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rejects {
+    /// How many.
+    pub count: u64,
+    /// Where the first one is, `file:line`.
+    pub first: String,
+    /// What exactly was wrong with it.
+    pub detail: String,
+}
+
+impl Scanned {
+    /// Lines, blank ones not counted.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.rows + self.rejected
+    }
+}
+
+/// A scan that could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The core.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// The findings.
+    #[error(transparent)]
+    Findings(#[from] FindingsError),
+}
+
+/// Reads `paths` into `core`, runs the detections and sums up.
+///
+/// # Errors
+/// If the core cannot take rows or findings in. An input that cannot be read is no error, but named in the result.
+pub async fn scan(
+    core: &Core,
+    paths: &[PathBuf],
+    options: Arc<DecodeOptions>,
+    clock: &dyn Clock,
+) -> Result<Scanned, ScanError> {
+    let mut scanned = load(core, paths, options, clock).await?;
+    let started = Instant::now();
+    let round = core.detect(clock.now()).await?;
+    scanned.failures = round.failures;
+    scanned.findings = findings(core).await?;
+    scanned.sights = core.sights();
+    scanned.took += started.elapsed();
+    Ok(scanned)
+}
+
+/// Reads `paths` into `core`, without detections.
+///
+/// # Errors
+/// As [`scan`].
+pub async fn load(
+    core: &Core,
+    paths: &[PathBuf],
+    options: Arc<DecodeOptions>,
+    clock: &dyn Clock,
+) -> Result<Scanned, ScanError> {
+    let started = Instant::now();
+    let (inputs, mut unreadable) = inputs::expand(paths);
+    let progress = progress::start(inputs.iter().map(|input| input.bytes).sum());
+    let (batches, mut queue) = tokio::sync::mpsc::channel(QUEUE);
+    let received_at = clock.now();
+    let reading = progress.clone();
+    // a plain thread: stdin may block for ever, and the runtime would wait for a task of its own
+    std::thread::spawn(move || reader::read(&inputs, &options, received_at, &batches, &reading));
+    let mut scanned = Scanned::empty(core);
+    while let Some(message) = queue.recv().await {
+        match message {
+            Message::Opened => scanned.read += 1,
+            Message::Batch(batch) => {
+                core.append(&batch).await?;
+                scanned.take(&batch);
+            }
+            Message::Failed { input, reason } => unreadable.push((input, reason)),
+        }
+    }
+    progress.finish_and_clear();
+    scanned.unreadable = unreadable;
+    scanned.took = started.elapsed();
+    Ok(scanned)
+}
+
+/// Every finding of the core, the worst first, then by time.
+async fn findings(core: &Core) -> Result<Vec<Finding>, FindingsError> {
+    let mut filter = Filter { limit: 1000, ..Filter::default() };
+    let mut findings = Vec::new();
+    loop {
+        let page = core.findings().list(&filter).await?;
+        findings.extend(page.findings);
+        filter.after = page.next;
+        if filter.after.is_none() {
+            break;
+        }
+    }
+    findings.sort_by(|one, other| {
+        other.severity.cmp(&one.severity).then_with(|| (one.first_seen, &one.id).cmp(&(other.first_seen, &other.id)))
+    });
+    Ok(findings)
+}
+
+impl Scanned {
+    fn empty(core: &Core) -> Self {
+        Self {
+            findings: Vec::new(),
+            summary: Summary::default(),
+            sights: Vec::new(),
+            refused: core.pack().refused().to_vec(),
+            failures: Vec::new(),
+            read: 0,
+            unreadable: Vec::new(),
+            rows: 0,
+            rejected: 0,
+            reasons: BTreeMap::new(),
+            bytes: 0,
+            took: Duration::ZERO,
+        }
+    }
+
+    fn take(&mut self, batch: &AccessLogBatch) {
+        self.summary.add(&batch.rows);
+        self.rows += batch.rows.num_rows() as u64;
+        self.bytes += batch.bytes;
+        self.take_rejects(&batch.rejects);
+    }
+
+    fn take_rejects(&mut self, rejects: &RecordBatch) {
+        self.rejected += rejects.num_rows() as u64;
+        let text = |name: &str| rejects.column_by_name(name).and_then(|column| column.as_string_view_opt());
+        let (Some(reasons), Some(sources), Some(details)) = (text("reason"), text("source"), text("detail")) else {
+            return;
+        };
+        let Some(lines) =
+            rejects.column_by_name("line").and_then(|column| column.as_primitive_opt::<arrow::datatypes::Int64Type>())
+        else {
+            return;
+        };
+        for row in 0..rejects.num_rows() {
+            let known = self.reasons.entry(reasons.value(row).to_owned()).or_default();
+            if known.count == 0 {
+                known.first = format!("{}:{}", sources.value(row), lines.value(row));
+                known.detail = if details.is_null(row) { String::new() } else { details.value(row).to_owned() };
+            }
+            known.count += 1;
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! One line to one row: detect the format, bring the line to canonical keys, derive the columns.
+//!
+//! ```text
+//! {...  json::parse ─┐
+//!                    ├─▶ Fields ─▶ who.rs        reporter, addresses, principals
+//! [...  text::parse ─┘             security.rs   RBAC, JWT, transport, egress, signals
+//!                                  extra         what no column took
+//! ```
+//!
+//! Each derivation is a pure module of its own with its own table of cases; here they are only put together.
+
+mod security;
+mod who;
+
+use chrono::{DateTime, Utc};
+
+use crate::cluster::{self, Cluster};
+use crate::extra::extra;
+use crate::fields::Fields;
+use crate::key::{Key, KeySet};
+use crate::log_type::{self, LogType};
+use crate::options::DecodeOptions;
+use crate::reject::{Refusal, RejectReason, shown};
+use crate::row::{Row, Value};
+use crate::schema::Col;
+use crate::{json, text, time};
+
+/// What a row needs beside its line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) options: &'a DecodeOptions,
+    pub(crate) source: &'a str,
+    /// The line's number, from 1.
+    pub(crate) line: u64,
+    pub(crate) received_at: DateTime<Utc>,
+}
+
+/// Decodes one line that is not blank and hands its row on, with the keys that the line carries.
+pub(crate) fn decode(line: &[u8], context: &Context<'_>, row: impl FnOnce(&Row<'_>, KeySet)) -> Result<(), Refusal> {
+    let line = std::str::from_utf8(line).map_err(|error| {
+        let at = error.valid_up_to();
+        Refusal::new(RejectReason::NotUtf8, format!("byte {at} of the line is not UTF-8"))
+    })?;
+    // JSON may have blanks around it
+    let line = line.trim_matches([' ', '\t', '\r']);
+    let options = context.options;
+    let fields = match line.as_bytes().first() {
+        Some(b'{') => json::parse(line, &options.fields, options.max_nesting)?,
+        Some(b'[') => text::parse(line)?,
+        _ => {
+            let detail = "neither a JSON object nor Istio's text format (which starts with `[time] \"`)";
+            return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
+        }
+    };
+    row(&row_of(&fields, context)?, fields.carried());
+    Ok(())
+}
+
+/// Keys whose value is a text column as it is.
+const TEXTS: &[(Key, Col)] = &[
+    (Key::AccessLogType, Col::AccessLogType),
+    (Key::PodName, Col::NodePod),
+    (Key::PodNamespace, Col::NodeNamespace),
+    (Key::PodServiceAccount, Col::NodeServiceAccount),
+    (Key::ClusterId, Col::ClusterId),
+    (Key::Authority, Col::Authority),
+    (Key::OriginalHost, Col::OriginalHost),
+    (Key::UpstreamHost, Col::UpstreamHost),
+    (Key::UpstreamLocalAddress, Col::UpstreamLocalAddress),
+    (Key::RequestedServerName, Col::Sni),
+    (Key::Method, Col::Method),
+    (Key::Path, Col::Path),
+    (Key::OriginalPath, Col::OriginalPath),
+    (Key::Protocol, Col::Protocol),
+    (Key::UserAgent, Col::UserAgent),
+    (Key::Referer, Col::Referer),
+    (Key::XForwardedFor, Col::ForwardedFor),
+    (Key::RequestId, Col::RequestId),
+    (Key::StreamId, Col::StreamId),
+    (Key::RouteName, Col::RouteName),
+    (Key::FilterChainName, Col::FilterChainName),
+    (Key::ContentType, Col::ContentType),
+    (Key::FapiInteractionId, Col::FapiInteractionId),
+    (Key::ResponseFapiInteractionId, Col::ResponseFapiInteractionId),
+    (Key::ResponseCodeDetails, Col::ResponseCodeDetails),
+    (Key::ResponseFlags, Col::ResponseFlags),
+    (Key::ConnectionTerminationDetails, Col::ConnectionTerminationDetails),
+    (Key::UpstreamTransportFailureReason, Col::UpstreamTransportFailureReason),
+    (Key::DownstreamTransportFailureReason, Col::DownstreamTransportFailureReason),
+    (Key::JwtIss, Col::JwtIssuer),
+    (Key::JwtSub, Col::JwtSubject),
+    (Key::JwtAud, Col::JwtAudience),
+    (Key::DownstreamPeerIssuer, Col::PeerIssuer),
+    (Key::DownstreamPeerSerial, Col::PeerSerial),
+    (Key::DownstreamPeerFingerprint256, Col::PeerFingerprint),
+];
+
+/// Keys whose value is a 64-bit number.
+const INT64S: &[(Key, Col)] = &[
+    (Key::BytesReceived, Col::BytesReceived),
+    (Key::BytesSent, Col::BytesSent),
+    (Key::Duration, Col::DurationMs),
+    (Key::UpstreamServiceTime, Col::UpstreamServiceTimeMs),
+];
+
+/// Keys whose value is a 32-bit number.
+const INT32S: &[(Key, Col)] = &[
+    (Key::ResponseCode, Col::ResponseCode),
+    (Key::GrpcStatus, Col::GrpcStatus),
+    (Key::UpstreamRequestAttemptCount, Col::UpstreamAttempts),
+];
+
+/// What several derivations want to know.
+struct Line<'a> {
+    fields: &'a Fields<'a>,
+    options: &'a DecodeOptions,
+    cluster: Option<Cluster<'a>>,
+    log_type: LogType,
+    filter_chain_not_found: bool,
+    response_code: Option<i32>,
+}
+
+fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>) -> Result<Row<'a>, Refusal> {
+    let started = start_time(fields)?;
+    let mut row = Row::new();
+    for (key, column) in TEXTS {
+        row.set_text(*column, fields.take(*key));
+    }
+    for (key, column) in INT64S {
+        if let Some(number) = fields.take_integer(*key) {
+            row.set(*column, Value::Int64(number));
+        }
+    }
+    for (key, column) in INT32S {
+        if let Some(number) = fields.take_integer(*key) {
+            row.set(*column, Value::Int32(number));
+        }
+    }
+    row.set(Col::Time, Value::Timestamp(started));
+    let ended = time::ended_at(started, fields.take_integer(Key::Duration));
+    row.set(Col::EndedAt, Value::Timestamp(ended));
+    row.set(Col::ReceivedAt, Value::Timestamp(context.received_at.timestamp_micros()));
+    row.set_text(Col::LogId, Some(format!("{}:{}", context.source, context.line)));
+    row.set_text(Col::Source, Some(context.source));
+    if let Some(end) = fields.get(Key::DownstreamPeerCertVEnd).and_then(time::parse) {
+        fields.mark_taken(Key::DownstreamPeerCertVEnd);
+        row.set(Col::PeerCertEnd, Value::Timestamp(end));
+    }
+    if let Some(id) = fields.get(Key::Traceparent).and_then(trace_id) {
+        fields.mark_taken(Key::Traceparent);
+        row.set_text(Col::TraceId, Some(id));
+    }
+    let cluster = fields.take(Key::UpstreamCluster);
+    row.set_text(Col::UpstreamCluster, cluster.map(cluster::clean));
+
+    let line = Line::new(fields, context.options, cluster.map(Cluster::parse));
+    row.set_text(Col::LogType, Some(line.log_type.as_str()));
+    let who = who::derive(&line, &mut row);
+    security::derive(&line, &who, &mut row);
+    row.set_text(Col::Extra, extra(fields));
+    Ok(row)
+}
+
+impl<'a> Line<'a> {
+    fn new(fields: &'a Fields<'a>, options: &'a DecodeOptions, cluster: Option<Cluster<'a>>) -> Self {
+        let response_code = fields.take_integer(Key::ResponseCode);
+        let filter_chain_not_found =
+            log_type::filter_chain_not_found(fields.get(Key::ResponseFlags), fields.get(Key::ResponseCodeDetails));
+        let log_type = LogType::of(log_type::Signs {
+            access_log_type: fields.get(Key::AccessLogType),
+            filter_chain_not_found,
+            method: fields.get(Key::Method).is_some(),
+            protocol: fields.get(Key::Protocol).is_some(),
+            response_code,
+        });
+        Line { fields, options, cluster, log_type, filter_chain_not_found, response_code }
+    }
+
+    fn get(&self, key: Key) -> Option<&'a str> {
+        self.fields.get(key)
+    }
+
+    fn has(&self, key: Key) -> bool {
+        self.fields.get(key).is_some()
+    }
+}
+
+fn start_time(fields: &Fields<'_>) -> Result<i64, Refusal> {
+    let text = fields.take(Key::StartTime).ok_or_else(|| {
+        let detail = "no start_time; if the format calls it otherwise, map that key to start_time";
+        Refusal::new(RejectReason::NotAnAccessLog, detail)
+    })?;
+    time::parse(text).ok_or_else(|| {
+        let forms = "RFC 3339, or seconds since 1970, of the years 1970 to 9999";
+        Refusal::new(RejectReason::BadTime, format!("start_time `{}` is not {forms}", shown(text)))
+    })
+}
+
+/// The trace id of a W3C `traceparent`, `00-<32 hex>-<16 hex>-<2 hex>`.
+fn trace_id(traceparent: &str) -> Option<&str> {
+    let mut parts = traceparent.split('-');
+    let mut part = |digits: usize| {
+        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        parts.next().filter(|part| part.len() == digits && part.bytes().all(hex))
+    };
+    let (version, id, _parent, _flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
+    (version != "ff" && id.bytes().any(|digit| digit != b'0')).then_some(id)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What a line says about security: RBAC, JWT, transport, egress, and the signals made of them.
+
+use crate::address::is_internal;
+use crate::egress::{Egress, egress, egress_host};
+use crate::jwt;
+use crate::key::Key;
+use crate::log_type::{LogType, counts};
+use crate::rbac::{Decision, Metadata, Policy};
+use crate::reporter::Reporter;
+use crate::row::{Row, Value};
+use crate::schema::{Col, signals};
+use crate::transport::{ClientHop, ServerHop, TransportSecurity};
+
+use super::Line;
+use super::who::{Who, client_is_internal};
+
+/// Sets the security columns.
+pub(super) fn derive<'a>(line: &Line<'a>, who: &Who, row: &mut Row<'a>) {
+    let decision = rbac(line, row);
+    let failure = line.get(Key::ResponseCodeDetails).and_then(jwt::failure);
+    row.set_text(Col::JwtFailure, failure);
+    if let Some(matched @ ("true" | "false")) = line.get(Key::Audit) {
+        line.fields.mark_taken(Key::Audit);
+        row.set(Col::Audit, Value::Boolean(matched == "true"));
+    }
+    let transport = transport(line, who, row);
+    let egress = left_to(line, who.reporter, row);
+    row.set(Col::Signals, Value::Int64(signals_of(line, who.reporter, decision, transport, egress)));
+}
+
+fn rbac<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Decision {
+    let metadata = |key: Key| line.get(key).map(Metadata::parse).unwrap_or_default();
+    let (http, tcp) = (metadata(Key::Rbac), metadata(Key::RbacTcp));
+    if http.only_enforced() {
+        line.fields.mark_taken(Key::Rbac);
+    }
+    let details = [line.get(Key::ResponseCodeDetails), line.get(Key::ConnectionTerminationDetails)];
+    let (decision, Policy { namespace, name, rule }) = http.decide(details);
+    row.set_text(Col::RbacDecision, Some(decision.as_str()));
+    row.set_text(Col::RbacPolicyNamespace, namespace.map(str::to_owned));
+    row.set_text(Col::RbacPolicy, name.map(str::to_owned));
+    if let Some(rule) = rule {
+        row.set(Col::RbacRule, Value::Int32(rule));
+    }
+    let shadow = http.shadow(false).or_else(|| tcp.shadow(true));
+    row.set_text(Col::RbacShadowDecision, shadow.map(Decision::as_str));
+    decision
+}
+
+fn transport<'a>(line: &Line<'a>, who: &Who, row: &mut Row<'a>) -> TransportSecurity {
+    let client_side = who.reporter == Some(Reporter::Source)
+        || (who.reporter.is_none() && !line.has(Key::DownstreamTlsVersion) && line.has(Key::UpstreamTlsVersion));
+    let (version, cipher) = match client_side {
+        true => (Key::UpstreamTlsVersion, Key::UpstreamTlsCipher),
+        false => (Key::DownstreamTlsVersion, Key::DownstreamTlsCipher),
+    };
+    row.set_text(Col::TlsVersion, line.fields.take(version));
+    row.set_text(Col::TlsCipher, line.fields.take(cipher));
+    let carried = line.fields.carries(version);
+    let security = if client_side {
+        let flags = line.get(Key::ResponseFlags).unwrap_or_default();
+        let hop = ClientHop {
+            peer: line.has(Key::UpstreamPeerUriSan),
+            tls_version: line.has(version),
+            carried,
+            http: line.log_type == LogType::Http,
+            upstream_host: line.has(Key::UpstreamHost),
+            internal: line.get(Key::UpstreamHost).is_some_and(is_internal),
+            failed: line.has(Key::UpstreamTransportFailureReason) || flags.split(',').any(|flag| flag == "UF"),
+        };
+        hop.security()
+    } else {
+        let hop = ServerHop {
+            verified_peer: who.verified,
+            tls_version: line.has(version),
+            // at a waypoint the TLS is the tunnel's, outside of what it logs: only the tunnel's peer tells. Without a
+            // reporter the line may be a client's.
+            carried: match who.reporter {
+                Some(Reporter::Waypoint) => carried && line.fields.carries(Key::PeerPrincipal),
+                Some(_) => carried,
+                None => false,
+            },
+            filter_chain_not_found: line.filter_chain_not_found,
+            failure_reason: line.get(Key::DownstreamTransportFailureReason),
+            failure_reason_carried: line.fields.carries(Key::DownstreamTransportFailureReason),
+            sni: line.has(Key::RequestedServerName),
+            internal: client_is_internal(line),
+        };
+        hop.security()
+    };
+    row.set_text(Col::TransportSecurity, Some(security.as_str()));
+    security
+}
+
+fn left_to<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>) -> Option<Egress> {
+    if !matches!(reporter, Some(Reporter::Source | Reporter::Gateway)) {
+        return None;
+    }
+    let kind = egress(line.cluster, line.get(Key::RouteName), &line.options.cluster_domain);
+    row.set_text(Col::Egress, Some(kind.as_str()));
+    let host = egress_host(kind, line.get(Key::Authority), line.get(Key::RequestedServerName));
+    row.set_text(Col::EgressHost, host);
+    Some(kind)
+}
+
+fn signals_of(
+    line: &Line<'_>,
+    reporter: Option<Reporter>,
+    decision: Decision,
+    transport: TransportSecurity,
+    egress: Option<Egress>,
+) -> i64 {
+    if !counts(line.get(Key::AccessLogType)) {
+        return 0;
+    }
+    let by_app = line.response_code == Some(403) && line.get(Key::ResponseCodeDetails) == Some("via_upstream");
+    match reporter {
+        Some(Reporter::Source) => egress.map_or(0, |egress| bit(egress.is_unregistered(), signals::EGRESS_UNKNOWN)),
+        Some(Reporter::Destination) => {
+            bit(decision == Decision::Deny, signals::DENIED)
+                | bit(by_app, signals::APP_403)
+                | bit(transport == TransportSecurity::Plaintext, signals::PLAINTEXT)
+        }
+        Some(Reporter::Waypoint) => bit(decision == Decision::Deny, signals::DENIED) | bit(by_app, signals::APP_403),
+        Some(Reporter::Gateway) => bit(decision == Decision::Deny, signals::DENIED),
+        None => 0,
+    }
+}
+
+fn bit(set: bool, signal: i64) -> i64 {
+    if set { signal } else { 0 }
+}

@@ -1,0 +1,184 @@
+//! Who logged a line, and who spoke to whom: reporter, addresses, principals, service.
+
+use crate::address::{Address, is_internal};
+use crate::destination_service::{Names, destination_service};
+use crate::identity::{self, Parts, Principal};
+use crate::key::Key;
+use crate::log_type::LogType;
+use crate::reporter::{Direction, Evidence, Reporter, reporter};
+use crate::row::{Row, Value};
+use crate::schema::Col;
+
+use super::Line;
+
+/// What the security columns need to know about the two sides.
+pub(super) struct Who {
+    pub(super) reporter: Option<Reporter>,
+    /// The source's identity comes from a completed mutual TLS handshake.
+    pub(super) verified: bool,
+}
+
+/// Sets the columns of the two sides.
+pub(super) fn derive<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Who {
+    let (reporter, direction) = reporter(&evidence(line));
+    row.set_text(Col::Reporter, reporter.map(Reporter::as_str));
+    row.set_text(Col::Direction, direction.map(Direction::as_str));
+    addresses(line, direction, row);
+    let verified = principals(line, reporter, row);
+
+    let names = Names {
+        fqdn: line.cluster.and_then(|cluster| cluster.fqdn()),
+        services: line.get(Key::UpstreamService),
+        sni: line.get(Key::RequestedServerName),
+        authority: line.get(Key::Authority),
+    };
+    let (service, taken) = destination_service(names);
+    row.set_text(Col::DestinationService, service);
+    if taken {
+        line.fields.mark_taken(Key::UpstreamService);
+    }
+    Who { reporter, verified }
+}
+
+fn evidence<'a>(line: &Line<'a>) -> Evidence<'a> {
+    let ip = |key: Key| line.get(key).and_then(Address::parse).map(|address| address.ip);
+    let client = ip(Key::DownstreamDirectRemoteAddress).or_else(|| ip(Key::DownstreamRemoteAddress));
+    let own = ip(Key::UpstreamLocalAddress);
+    let client_in_own_pod = client.is_some() && client == own;
+    Evidence {
+        cluster: line.cluster,
+        route_name: line.get(Key::RouteName),
+        response_code: line.response_code,
+        response_code_details: line.get(Key::ResponseCodeDetails),
+        connection_termination_details: line.get(Key::ConnectionTerminationDetails),
+        filter_chain_not_found: line.filter_chain_not_found,
+        downstream_tls: line.has(Key::DownstreamTlsVersion),
+        protocol: line.has(Key::Protocol),
+        sni: line.has(Key::RequestedServerName),
+        gateway_name: line.options.gateways.matches(line.get(Key::PodName), line.get(Key::PodServiceAccount)),
+        client_in_own_pod,
+        called_itself: client.is_some()
+            && own.is_some()
+            && !client_in_own_pod
+            && ip(Key::DownstreamLocalAddress) == own,
+    }
+}
+
+fn addresses<'a>(line: &Line<'a>, direction: Option<Direction>, row: &mut Row<'a>) {
+    let fields = line.fields;
+    let address = |key: Key| line.get(key).and_then(Address::parse);
+    let direct = address(Key::DownstreamDirectRemoteAddress);
+    let remote = address(Key::DownstreamRemoteAddress);
+    // port 0: not an end of the connection, but taken from x-forwarded-for
+    let source = direct.or(remote.filter(|remote| remote.port != Some(0)));
+    if direct.is_some() {
+        fields.mark_taken(Key::DownstreamDirectRemoteAddress);
+    }
+    if let Some(source) = source {
+        row.set_text(Col::SourceIp, Some(source.ip.to_string()));
+        set_port(row, Col::SourcePort, source);
+    }
+    if let Some(remote) = remote {
+        let claimed = source.is_none_or(|source| source.ip != remote.ip);
+        if claimed {
+            row.set_text(Col::ClaimedClientIp, Some(remote.ip.to_string()));
+        }
+        let portless = matches!(remote.port, None | Some(0));
+        if source == Some(remote) || portless {
+            fields.mark_taken(Key::DownstreamRemoteAddress);
+        }
+    }
+
+    let upstream = address(Key::UpstreamHost).filter(|_| direction == Some(Direction::Outbound));
+    let destination = upstream.or_else(|| {
+        let local = address(Key::DownstreamLocalAddress)?;
+        fields.mark_taken(Key::DownstreamLocalAddress);
+        Some(local)
+    });
+    if let Some(destination) = destination {
+        row.set_text(Col::DestinationIp, Some(destination.ip.to_string()));
+        set_port(row, Col::DestinationPort, destination);
+    }
+    if upstream.is_some() && address(Key::DownstreamLocalAddress) == upstream {
+        fields.mark_taken(Key::DownstreamLocalAddress);
+    }
+}
+
+fn set_port(row: &mut Row<'_>, column: Col, address: Address) {
+    if let Some(port) = address.port {
+        row.set(column, Value::Int32(i32::from(port)));
+    }
+}
+
+/// Sets the principals; says whether the source's is verified.
+fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>) -> bool {
+    let server_side = line.has(Key::DownstreamPeerUriSan) || line.has(Key::DownstreamLocalUriSan);
+    let (source_keys, destination_keys) = identity::keys(reporter, server_side);
+    let logged_source = first_principal(line, source_keys);
+    let logged_destination = first_principal(line, destination_keys);
+    // the handshake failed, or nobody says that it completed
+    let failure = match reporter {
+        Some(Reporter::Source) => Key::UpstreamTransportFailureReason,
+        _ => Key::DownstreamTransportFailureReason,
+    };
+    let claimed = line.log_type == LogType::Listener || line.has(failure);
+    let verified = logged_source.is_some() && !claimed;
+
+    let own = || own_principal(line);
+    let source = logged_source.or_else(|| (reporter == Some(Reporter::Source)).then(own)?);
+    let destination = logged_destination.or_else(|| (reporter == Some(Reporter::Destination)).then(own)?);
+    if let Some(source) = source {
+        row.set(Col::IdentityVerified, Value::Boolean(verified));
+        set_principal(
+            row,
+            [Col::SourcePrincipal, Col::SourceNamespace, Col::SourceServiceAccount, Col::SourceTrustDomain],
+            source,
+        );
+    }
+    if let Some(destination) = destination {
+        let columns = [
+            Col::DestinationPrincipal,
+            Col::DestinationNamespace,
+            Col::DestinationServiceAccount,
+            Col::DestinationTrustDomain,
+        ];
+        set_principal(row, columns, destination);
+    }
+    verified
+}
+
+fn first_principal<'a>(line: &Line<'a>, keys: &[Key]) -> Option<Principal<'a>> {
+    keys.iter().find_map(|key| {
+        let sans = line.get(*key)?;
+        let principal = Principal::of_sans(sans)?;
+        // several SANs: the others stay in extra, with the whole
+        if !sans.contains(',') {
+            line.fields.mark_taken(*key);
+        }
+        Some(principal)
+    })
+}
+
+/// The identity that Istio gives the pod that logged the line: from its names, not from a certificate.
+fn own_principal<'a>(line: &Line<'a>) -> Option<Principal<'a>> {
+    Some(Principal::of_workload(Parts {
+        trust_domain: &line.options.trust_domain,
+        namespace: line.get(Key::PodNamespace)?,
+        service_account: line.get(Key::PodServiceAccount)?,
+    }))
+}
+
+fn set_principal<'a>(row: &mut Row<'a>, columns: [Col; 4], principal: Principal<'a>) {
+    let [whole, namespace, service_account, trust_domain] = columns;
+    row.set_text(whole, Some(principal.text));
+    row.set_text(namespace, principal.parts.map(|parts| parts.namespace));
+    row.set_text(service_account, principal.parts.map(|parts| parts.service_account));
+    row.set_text(trust_domain, principal.parts.map(|parts| parts.trust_domain));
+}
+
+/// Whether the client is another listener of the same proxy.
+pub(super) fn client_is_internal(line: &Line<'_>) -> bool {
+    [Key::DownstreamDirectRemoteAddress, Key::DownstreamRemoteAddress]
+        .into_iter()
+        .any(|key| line.get(key).is_some_and(is_internal))
+}

@@ -1,0 +1,111 @@
+//! Envoy's addresses: `10.0.0.1:80`, `[2a02::7]:80`, and those that are no network address (`envoy://...`, a pipe).
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// An address of a connection's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// An IPv4-mapped IPv6 address is the IPv4 one.
+    pub(crate) ip: IpAddr,
+    /// `None`: the text has none. 0 in `%DOWNSTREAM_REMOTE_ADDRESS%`: the address was taken from `x-forwarded-for`.
+    pub(crate) port: Option<u16>,
+}
+
+impl Address {
+    /// Reads an IP address with or without a port. `None` for anything else.
+    pub(crate) fn parse(text: &str) -> Option<Address> {
+        let (ip, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (ip, port) = rest.split_once(']')?;
+                (
+                    IpAddr::V6(ip.parse::<Ipv6Addr>().ok()?),
+                    port.strip_prefix(':')
+                        .map_or_else(|| port.is_empty().then_some(None), |port| parse_port(port).map(Some))?,
+                )
+            }
+            None => match text.parse::<IpAddr>() {
+                Ok(ip) => (ip, None),
+                Err(_) => {
+                    let (ip, port) = text.rsplit_once(':')?;
+                    // an IPv6 address with a port has brackets
+                    (IpAddr::V4(ip.parse().ok()?), Some(parse_port(port)?))
+                }
+            },
+        };
+        Some(Address { ip: ip.to_canonical(), port })
+    }
+}
+
+/// Whether an address is one of Envoy's own listeners inside the process (`envoy://connect_originate/...`).
+pub(crate) fn is_internal(text: &str) -> bool {
+    text.starts_with("envoy://")
+}
+
+/// The host of an authority: without port and trailing dot, in lower case. Brackets of an IPv6 address are gone.
+pub(crate) fn host(authority: &str) -> Option<String> {
+    let host = match Address::parse(authority) {
+        Some(address) => return Some(address.ip.to_string()),
+        None => match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => authority,
+        },
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    (!host.is_empty()).then(|| host.to_lowercase())
+}
+
+/// A port in digits only: `u16::from_str` would also take a sign.
+pub(crate) fn parse_port(text: &str) -> Option<u16> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, expected) in [
+            ("10.0.0.1:80", Some(("10.0.0.1", Some(80)))),
+            ("10.0.0.1:0", Some(("10.0.0.1", Some(0)))),
+            ("10.0.0.1", Some(("10.0.0.1", None))),
+            ("[2a02:cf40::4e36]:5000", Some(("2a02:cf40::4e36", Some(5000)))),
+            ("[2A02:CF40:0:0::4E36]", Some(("2a02:cf40::4e36", None))),
+            ("::1", Some(("::1", None))),
+            ("[::ffff:10.0.0.1]:80", Some(("10.0.0.1", Some(80)))),
+            ("10.0.0.1:65536", None),
+            ("10.0.0.1:+80", None),
+            ("10.0.0.1:", None),
+            ("[::1", None),
+            ("[::1]80", None),
+            ("[10.0.0.1]:80", None),
+            ("envoy://connect_originate/10.244.1.24:9080", None),
+            ("envoy://internal_client_address/", None),
+            ("@/var/run/pipe", None),
+            ("REDACTED_IP2:46505", None),
+            ("", None),
+            (":80", None),
+        ] {
+            let parsed = Address::parse(text).map(|address| (address.ip.to_string(), address.port));
+            assert_eq!(parsed, expected.map(|(ip, port)| (ip.to_owned(), port)), "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts() {
+        for (authority, expected) in [
+            ("Reviews:9080", Some("reviews")),
+            ("api.stripe.com.", Some("api.stripe.com")),
+            ("api.stripe.com.:443", Some("api.stripe.com")),
+            ("10.0.0.1:80", Some("10.0.0.1")),
+            ("[::1]:80", Some("::1")),
+            ("host:port", Some("host:port")),
+            (":80", None),
+            (".", None),
+            ("", None),
+        ] {
+            assert_eq!(host(authority).as_deref(), expected, "{authority}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What the logs carried: for each column, on how many rows' lines a key that feeds it was present, even with a null
+//! value. A detection whose columns were not carried is *blind*, which is not the same as having found nothing.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::key::KeySet;
+use crate::schema::{self, ACCESS_LOGS};
+
+/// Counts, per column of `access_logs`, the rows whose lines carried what feeds it. Columns that no key feeds
+/// (`log_id`, `signals`, ...) are carried by every line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coverage {
+    rows: u64,
+    /// One count per column, in the order of the columns.
+    carried: Vec<u64>,
+}
+
+impl Coverage {
+    /// How many rows' lines carried a key that feeds `column`; 0 for a name that is no column.
+    #[must_use]
+    pub fn get(&self, column: &str) -> u64 {
+        schema::index(column).and_then(|at| self.carried.get(at)).copied().unwrap_or(0)
+    }
+
+    /// How many rows were counted.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Adds the counts of other rows.
+    pub fn merge(&mut self, other: &Coverage) {
+        self.rows = self.rows.saturating_add(other.rows);
+        for (mine, theirs) in self.carried.iter_mut().zip(&other.carried) {
+            *mine = mine.saturating_add(*theirs);
+        }
+    }
+
+    /// Counts one row whose line carried `keys`.
+    pub(crate) fn count(&mut self, keys: KeySet) {
+        self.rows += 1;
+        for (count, feeding) in self.carried.iter_mut().zip(schema::feeding_keys()) {
+            *count += u64::from(feeding.is_empty() || feeding.meets(keys));
+        }
+    }
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Coverage { rows: 0, carried: vec![0; ACCESS_LOGS.len()] }
+    }
+}
+
+/// How a coverage is written: by column name, so that it outlives a change of the columns.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    rows: u64,
+    columns: BTreeMap<String, u64>,
+}
+
+impl Serialize for Coverage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let columns = ACCESS_LOGS.iter().zip(&self.carried).map(|(column, count)| (column.name.to_owned(), *count));
+        Wire { rows: self.rows, columns: columns.collect() }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Coverage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Wire { rows, columns } = Wire::deserialize(deserializer)?;
+        let carried = ACCESS_LOGS.iter().map(|column| columns.get(column.name).copied().unwrap_or(0));
+        Ok(Coverage { rows, carried: carried.collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::key::Key;
+
+    #[test]
+    fn counts_what_was_carried() {
+        let mut coverage = Coverage::default();
+        coverage.count(KeySet::EMPTY.with(Key::StartTime).with(Key::ResponseCodeDetails));
+        coverage.count(KeySet::RECOMMENDED);
+        for (column, count) in [
+            ("time", 2),
+            ("log_id", 2),
+            ("signals", 2),
+            ("rbac_decision", 2),
+            ("jwt_failure", 2),
+            ("transport_security", 1),
+            ("source_principal", 1),
+            ("upstream_service_time_ms", 0),
+            ("no_such_column", 0),
+        ] {
+            assert_eq!(coverage.get(column), count, "{column}");
+        }
+        let text = serde_json::to_string(&coverage).unwrap();
+        let mut back: Coverage = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, coverage);
+        back.merge(&coverage);
+        assert_eq!((back.rows(), back.get("time")), (4, 4));
+    }
+}

@@ -1,0 +1,199 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Int64Type};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+
+use super::*;
+use crate::schema;
+
+const JSON: &str = r#"{"start_time":"2026-11-22T14:39:24.727Z","method":"GET","path":"/a","response_code":200,"upstream_cluster":"inbound|8080||","rbac":{"enforced_engine_result":"allowed"},"other":[1,{"x":"é"}]}"#;
+const TEXT: &str = r#"[2026-11-22T14:39:24.727Z] "GET /a HTTP/1.1" 200 - via_upstream - "-" 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80" inbound|80|| 127.0.0.6:4 10.0.0.9:80 10.0.0.1:5 - default"#;
+
+fn decoder(options: DecodeOptions) -> Decoder {
+    Decoder::new(Arc::new(options), "input", DateTime::from_timestamp_micros(1_000_000).unwrap())
+}
+
+/// Everything that came out, batch by batch, the last by `finish`.
+fn decode(options: DecodeOptions, pieces: &[&[u8]]) -> Vec<AccessLogBatch> {
+    let mut decoder = decoder(options);
+    let mut batches = Vec::new();
+    for piece in pieces {
+        decoder.push(piece);
+        batches.extend(std::iter::from_fn(|| decoder.next_batch()));
+    }
+    batches.extend(decoder.finish());
+    batches
+}
+
+/// One text per row: the columns that are not null.
+fn shown(batch: &RecordBatch) -> Vec<String> {
+    let options = FormatOptions::default().with_display_error(true);
+    let schema = batch.schema();
+    // times as microseconds: arrow's own text of them needs a database of time zones
+    let numbers = |array: &ArrayRef| match array.data_type() {
+        DataType::Timestamp(..) => arrow::compute::cast(array, &DataType::Int64).unwrap(),
+        _ => Arc::clone(array),
+    };
+    let arrays: Vec<ArrayRef> = batch.columns().iter().map(numbers).collect();
+    let columns: Vec<_> = (schema.fields().iter().zip(&arrays))
+        .map(|(field, array)| (field.name(), array, ArrayFormatter::try_new(array.as_ref(), &options).unwrap()))
+        .collect();
+    let row = |row: usize| {
+        let set = columns.iter().filter(|(_, array, _)| !array.is_null(row));
+        set.map(|(name, _, text)| format!("{name}={}\n", text.value(row))).collect()
+    };
+    (0..batch.num_rows()).map(row).collect()
+}
+
+/// Rows, rejects, lines, bytes and coverage of one batch.
+type Shown = (Vec<String>, Vec<String>, u64, u64, Coverage);
+
+fn everything(batches: &[AccessLogBatch]) -> Vec<Shown> {
+    let all = batches.iter().map(|b| (shown(&b.rows), shown(&b.rejects), b.lines, b.bytes, b.coverage.clone()));
+    all.collect()
+}
+
+#[test]
+fn rows_and_rejects() {
+    let input = format!("\u{feff}{JSON}\r\n\n  \nnot a log\n{TEXT}\n{{\n");
+    let mut bytes = input.clone().into_bytes();
+    bytes.extend_from_slice(b"{\"start_time\":\"\xff\"}");
+    let batches = decode(DecodeOptions::default(), &[&bytes]);
+    let [batch] = batches.as_slice() else { panic!("{}", batches.len()) };
+    assert_eq!(batch.rows.schema(), schema::access_logs());
+    assert_eq!(batch.rejects.schema(), schema::rejects());
+    assert_eq!((batch.lines, batch.bytes, batch.coverage.rows()), (5, bytes.len() as u64, 2));
+    assert_eq!(batch.coverage.get("response_code_details"), 1);
+    assert_eq!(batch.coverage.get("transport_security"), 0);
+    insta::assert_snapshot!("rows", shown(&batch.rows).join("\n"));
+    let rejects: Vec<String> = shown(&batch.rejects);
+    insta::assert_snapshot!("rejects", rejects.join("\n"));
+    let offsets = batch.rejects.column(3).as_primitive::<Int64Type>();
+    let raw = batch.rejects.column(8).as_binary_view();
+    for row in 0..batch.rejects.num_rows() {
+        let at = usize::try_from(offsets.value(row)).unwrap();
+        assert!(bytes[at..].starts_with(raw.value(row)));
+    }
+    assert_eq!(raw.value(2), b"{\"start_time\":\"\xff\"}");
+}
+
+#[test]
+fn lines_over_the_bound() {
+    let options = DecodeOptions { max_line_bytes: JSON.len(), ..DecodeOptions::default() };
+    let long = "x".repeat(200_000);
+    let input = format!("{JSON}\n{JSON}x\r\n{long}\n{JSON}");
+    let batches = decode(options, &input.as_bytes().chunks(999).collect::<Vec<_>>());
+    let [batch] = batches.as_slice() else { panic!("{}", batches.len()) };
+    assert_eq!((batch.rows.num_rows(), batch.rejects.num_rows()), (2, 2));
+    let column = |name: &str| batch.rejects.column_by_name(name).unwrap();
+    let lengths = column("length").as_primitive::<Int64Type>();
+    assert_eq!(lengths.values().as_ref(), [JSON.len() as i64 + 1, 200_000]);
+    assert_eq!(column("raw").as_binary_view().value(1).len(), 64 << 10);
+    assert_eq!(column("sha256").as_string_view().value(1), hex(&Sha256::digest(long.as_bytes())));
+    assert_eq!(column("reason").as_string_view().value(1), "line_too_long");
+}
+
+#[test]
+fn batches_fill_up_and_untaken_ones_are_in_the_rest() {
+    let options = DecodeOptions { batch_rows: 2, ..DecodeOptions::default() };
+    let input = format!("{JSON}\nx\n{JSON}\n{JSON}\n{JSON}\n");
+    let mut untaken = decoder(options.clone());
+    untaken.push(input.as_bytes());
+    let rest = untaken.finish().unwrap();
+    assert_eq!((rest.rows.num_rows(), rest.rejects.num_rows(), rest.lines), (4, 1, 5));
+    assert_eq!((rest.bytes, rest.coverage.rows()), (input.len() as u64, 4));
+    let taken = decode(options, &[input.as_bytes()]);
+    assert_eq!(taken.iter().map(|batch| batch.lines).collect::<Vec<_>>(), [2, 2, 1]);
+    let rows: Vec<String> = taken.iter().flat_map(|batch| shown(&batch.rows)).collect();
+    assert_eq!(rows, shown(&rest.rows));
+}
+
+#[test]
+fn nothing_yields_nothing() {
+    for input in ["", "\n\n", " \r\n", "\u{feff}"] {
+        assert!(decode(DecodeOptions::default(), &[input.as_bytes()]).is_empty(), "{input:?}");
+    }
+}
+
+/// Lines of all kinds, good and bad.
+fn lines() -> impl Strategy<Value = Vec<u8>> {
+    let line = prop_oneof![
+        Just(JSON.as_bytes().to_vec()),
+        Just(TEXT.as_bytes().to_vec()),
+        Just(b"\r".to_vec()),
+        Just(b"{\"start_time\":\"\xc3\"}".to_vec()),
+        Just("x".repeat(700).into_bytes()),
+        "[{}\\[\\]\":, é\r]{0,20}".prop_map(String::into_bytes),
+        mutated(),
+    ];
+    (prop::collection::vec(line, 0..8), any::<bool>()).prop_map(|(lines, end)| {
+        let mut bytes = lines.join(&b'\n');
+        if end {
+            bytes.push(b'\n');
+        }
+        bytes
+    })
+}
+
+/// A good line with a few bytes changed, removed or doubled.
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    let change = (any::<prop::sample::Index>(), any::<u8>(), 0u8..4);
+    (any::<bool>(), prop::collection::vec(change, 1..4)).prop_map(|(json, changes)| {
+        let mut line = if json { JSON } else { TEXT }.as_bytes().to_vec();
+        for (at, byte, kind) in changes {
+            let at = at.index(line.len());
+            match kind {
+                0 => line[at] = byte,
+                1 => line.insert(at, byte),
+                2 => line.insert(at, b"\"{}[],\\ "[usize::from(byte) % 8]),
+                _ => drop(line.remove(at)),
+            }
+        }
+        line
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_cutting_yields_the_same_batches(input in lines(), size in 1usize..400) {
+        let options = DecodeOptions { batch_rows: 3, max_line_bytes: 600, ..DecodeOptions::default() };
+        let whole = decode(options.clone(), &[&input]);
+        let pieces = decode(options, &input.chunks(size).collect::<Vec<_>>());
+        prop_assert_eq!(everything(&pieces), everything(&whole));
+        let lines: u64 = whole.iter().map(|batch| batch.lines).sum();
+        let rows: usize = whole.iter().map(|batch| batch.rows.num_rows() + batch.rejects.num_rows()).sum();
+        prop_assert_eq!(lines, rows as u64);
+    }
+
+    #[test]
+    fn any_bytes_are_rows_and_rejects(input in prop::collection::vec(any::<u8>(), 0..500)) {
+        decode(DecodeOptions::default(), &[&input]);
+    }
+
+    #[test]
+    fn any_mutation_is_a_row_or_a_reject(line in mutated()) {
+        let batches = decode(DecodeOptions::default(), &[&line]);
+        for batch in &batches {
+            let extras = batch.rows.column(schema::index("extra").unwrap()).as_string_view();
+            for extra in extras.iter().flatten() {
+                // values as they are: a number may be out of any type's range
+                let object: BTreeMap<String, &RawValue> = serde_json::from_str(extra).unwrap();
+                prop_assert!(!object.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn every_value_of_an_unknown_key_is_in_extra(name in "[a-z\"\\\\]{1,6}", value in "\\PC{1,12}") {
+        prop_assume!(crate::key::Key::from_name(&name).is_none() && value != "-");
+        let line = serde_json::json!({ "start_time": 5, (name.as_str()): value.as_str() }).to_string();
+        let batches = decode(DecodeOptions::default(), &[line.as_bytes()]);
+        let extra = batches[0].rows.column(schema::index("extra").unwrap()).as_string_view().value(0).to_owned();
+        let extra: serde_json::Value = serde_json::from_str(&extra).unwrap();
+        prop_assert_eq!(extra, serde_json::json!({ (name.as_str()): value.as_str() }));
+    }
+}

@@ -1,0 +1,73 @@
+//! The column `destination_service`: the host that was called, by the most trustworthy name on the line.
+//!
+//! The cluster's name and its metadata come from the mesh's configuration; SNI and authority are the caller's words.
+
+use serde::Deserialize;
+
+use crate::address::{self, Address};
+use crate::cluster::fqdn_of_sni;
+
+/// What a line says about the host.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Names<'a> {
+    /// Of the cluster's name.
+    pub(crate) fqdn: Option<&'a str>,
+    /// `%CLUSTER_METADATA(istio:services)%`, JSON text.
+    pub(crate) services: Option<&'a str>,
+    pub(crate) sni: Option<&'a str>,
+    pub(crate) authority: Option<&'a str>,
+}
+
+/// The host, and whether `services` gave it and says nothing more.
+pub(crate) fn destination_service(names: Names<'_>) -> (Option<String>, bool) {
+    if let Some(fqdn) = names.fqdn {
+        return (Some(fqdn.to_owned()), false);
+    }
+    let services: Vec<Service> = names.services.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let only = services.len() == 1;
+    if let Some(service) = services.into_iter().next() {
+        return (Some(service.host), only);
+    }
+    let host = (names.sni.and_then(fqdn_of_sni).map(str::to_owned))
+        .or_else(|| names.authority.and_then(host_name))
+        .or_else(|| names.sni.and_then(address::host));
+    (host, false)
+}
+
+#[derive(Deserialize)]
+struct Service {
+    host: String,
+}
+
+/// The host of an authority that is a name.
+fn host_name(authority: &str) -> Option<String> {
+    address::host(authority).filter(|host| Address::parse(host).is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn the_most_trustworthy_name_wins() {
+        let none = Names::default();
+        let list = r#"[{"host":"a.ns.svc.cluster.local","name":"a","namespace":"ns"}]"#;
+        let two = r#"[{"host":"a"},{"host":"b"}]"#;
+        let istio_sni = Some("outbound_.80_._.s.ns.svc.cluster.local");
+        for (names, expected, taken) in [
+            (Names { fqdn: Some("f"), services: Some(list), ..none }, Some("f"), false),
+            (Names { services: Some(list), sni: istio_sni, ..none }, Some("a.ns.svc.cluster.local"), true),
+            (Names { services: Some(two), ..none }, Some("a"), false),
+            (Names { services: Some("[]"), sni: Some("s.com"), ..none }, Some("s.com"), false),
+            (Names { services: Some("{"), sni: Some("s.com"), ..none }, Some("s.com"), false),
+            (Names { sni: istio_sni, authority: Some("evil"), ..none }, Some("s.ns.svc.cluster.local"), false),
+            (Names { sni: Some("S.com"), authority: Some("Host.:80"), ..none }, Some("host"), false),
+            (Names { sni: Some("S.com"), authority: Some("10.0.0.1:80"), ..none }, Some("s.com"), false),
+            (Names { authority: Some("[::1]:80"), ..none }, None, false),
+            (none, None, false),
+        ] {
+            assert_eq!(destination_service(names), (expected.map(str::to_owned), taken), "{names:?}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The column `extra`: whatever a line says that no column took, as the JSON text of an object.
+//!
+//! Keys are sorted by their bytes; values are the JSON text of the log, byte for byte, so numbers stay exact.
+
+use crate::fields::{Fields, json_string};
+
+/// The object, or `None` where every value found its column.
+pub(crate) fn extra(fields: &Fields<'_>) -> Option<String> {
+    let mut left: Vec<_> = fields.left_over().collect();
+    if left.is_empty() {
+        return None;
+    }
+    left.sort_by(|a, b| a.0.cmp(b.0));
+    let mut object = String::from("{");
+    for (name, json) in left {
+        if object.len() > 1 {
+            object.push(',');
+        }
+        object.push_str(&json_string(name));
+        object.push(':');
+        object.push_str(&json);
+    }
+    object.push('}');
+    Some(object)
+}

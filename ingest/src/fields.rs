@@ -1,0 +1,123 @@
+//! A line brought to the canonical keys: the values, which keys the line carries, and what is left over.
+//!
+//! Null, `"-"`, `""` and a missing key are all null here: which of them a proxy writes depends on the operator, the
+//! version and the options. A value that is read with [`Fields::take`] is one that a column keeps; all others that are
+//! not null end up in `extra`.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use crate::key::{KEY_COUNT, Key, KeySet};
+
+/// A value that is not null.
+#[derive(Debug, Clone)]
+pub(crate) struct Field<'a> {
+    /// A string decoded; a number, truth value, object or list as its JSON text.
+    pub(crate) text: Cow<'a, str>,
+    /// The JSON text; `None` where the text format gave a string.
+    pub(crate) json: Option<&'a str>,
+    /// The name in the log, where it is not the canonical one.
+    pub(crate) logged_as: Option<Cow<'a, str>>,
+}
+
+/// The values of one line.
+#[derive(Debug)]
+pub(crate) struct Fields<'a> {
+    slots: [Option<Field<'a>>; KEY_COUNT],
+    carried: KeySet,
+    taken: Cell<KeySet>,
+    /// Name and JSON text of what feeds no column. Values are not null.
+    rest: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn new() -> Self {
+        Fields {
+            slots: std::array::from_fn(|_| None),
+            carried: KeySet::EMPTY,
+            taken: Cell::new(KeySet::EMPTY),
+            rest: Vec::new(),
+        }
+    }
+
+    /// Says that the line's format has these keys.
+    pub(crate) fn carry(&mut self, keys: KeySet) {
+        self.carried = self.carried.union(keys);
+    }
+
+    /// Sets a key's value. A mapped name gives way to the canonical one, and to a mapped one that came later.
+    pub(crate) fn set(&mut self, key: Key, field: Field<'a>) {
+        let Some(slot) = self.slots.get_mut(key as usize) else { return };
+        let loser = match slot {
+            Some(before) if before.logged_as.is_none() && field.logged_as.is_some() => Some(field),
+            _ => slot.replace(field),
+        };
+        if let Some(Field { logged_as: Some(name), text, json }) = loser {
+            let json = json.map_or_else(|| json_string(&text), Cow::Borrowed);
+            self.rest.push((name, json));
+        }
+    }
+
+    /// Keeps a value that feeds no column.
+    pub(crate) fn keep(&mut self, name: Cow<'a, str>, json: Cow<'a, str>) {
+        self.rest.push((name, json));
+    }
+
+    /// Whether the line's format has the key.
+    pub(crate) fn carries(&self, key: Key) -> bool {
+        self.carried.has(key)
+    }
+
+    /// Every key that the line's format has.
+    pub(crate) fn carried(&self) -> KeySet {
+        self.carried
+    }
+
+    /// A key's value.
+    pub(crate) fn get(&self, key: Key) -> Option<&str> {
+        self.slots.get(key as usize)?.as_ref().map(|field| field.text.as_ref())
+    }
+
+    /// A key's value, which a column keeps.
+    pub(crate) fn take(&self, key: Key) -> Option<&str> {
+        let value = self.get(key);
+        if value.is_some() {
+            self.mark_taken(key);
+        }
+        value
+    }
+
+    /// Says that a column keeps all that the key's value says.
+    pub(crate) fn mark_taken(&self, key: Key) {
+        self.taken.set(self.taken.get().with(key));
+    }
+
+    /// An integer, taken only if it is one: as a number or as a string of digits.
+    pub(crate) fn take_integer<N: std::str::FromStr>(&self, key: Key) -> Option<N> {
+        let number = self.get(key).filter(|text| !text.starts_with('+'))?.parse().ok()?;
+        self.mark_taken(key);
+        Some(number)
+    }
+
+    /// Name and JSON text of every value that no column took, in no particular order.
+    pub(crate) fn left_over(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let taken = self.taken.get();
+        let canonical = Key::ALL.iter().zip(&self.slots).filter(move |(key, _)| !taken.has(**key));
+        let canonical = canonical.filter_map(|(key, field)| {
+            let field = field.as_ref()?;
+            let name = field.logged_as.as_deref().unwrap_or(key.name());
+            Some((name, field.json.map_or_else(|| json_string(&field.text), Cow::Borrowed)))
+        });
+        canonical.chain(self.rest.iter().map(|(name, json)| (name.as_ref(), Cow::Borrowed(json.as_ref()))))
+    }
+}
+
+/// Whether a string is one of Envoy's ways to write null.
+pub(crate) fn is_null(text: &str) -> bool {
+    matches!(text, "" | "-")
+}
+
+/// A string as JSON text.
+pub(crate) fn json_string(text: &str) -> Cow<'static, str> {
+    Cow::Owned(serde_json::Value::from(text).to_string())
+}

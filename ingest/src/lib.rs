@@ -1,0 +1,46 @@
+//! meshwarden's inbound edge: bytes from the mesh in, Arrow batches of access logs and rejects out.
+//!
+//! ```text
+//! bytes ─▶ Inflater ─▶ Decoder::push ─▶ lines ─▶ canonical keys ─▶ row ─▶ next_batch / finish
+//!                                         │           json, text      └──▶ reject
+//!                                         └─ bounded before memory
+//! ```
+//!
+//! This is the core: it does no I/O and reads no clock. Decoding never fails: a line becomes a row or a reject, and a
+//! value that does not fit its column stays in the column `extra`. [`schema`] says what each column means,
+//! [`format`](mod@format) prints the access-log format that fills them all.
+
+mod access_log;
+mod address;
+mod batch;
+mod cluster;
+mod coverage;
+mod decoder;
+mod destination_service;
+mod egress;
+mod extra;
+mod field_map;
+mod fields;
+pub mod format;
+mod identity;
+pub mod inflate;
+mod json;
+mod jwt;
+mod key;
+mod lines;
+mod log_type;
+mod options;
+mod rbac;
+mod reject;
+mod reporter;
+mod row;
+pub mod schema;
+mod text;
+mod time;
+mod transport;
+
+pub use coverage::Coverage;
+pub use decoder::{AccessLogBatch, Decoder};
+pub use field_map::{FieldMap, FieldMapError};
+pub use options::{DecodeOptions, GatewayNames, GatewayNamesError};
+pub use reject::{Reject, RejectReason};

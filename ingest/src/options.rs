@@ -1,0 +1,120 @@
+//! What an operator may set about decoding: bounds, the mesh's domains, other names of keys, names of gateways.
+
+use regex::Regex;
+use thiserror::Error;
+
+use crate::field_map::FieldMap;
+
+/// How lines are decoded. The defaults suit a mesh with Istio's defaults.
+#[derive(Debug, Clone)]
+pub struct DecodeOptions {
+    /// Longest line that is decoded, in bytes without its line end (1 MiB). A longer one is a reject.
+    pub max_line_bytes: usize,
+    /// Deepest nesting of objects and lists in a JSON line (64; the line itself is level 1).
+    pub max_nesting: usize,
+    /// Lines in a full batch, rows and rejects together (8192).
+    pub batch_rows: usize,
+    /// Other names under which a format logs the canonical keys.
+    pub fields: FieldMap,
+    /// The mesh's trust domain (`cluster.local`), for principals inferred from the names of the logging pod.
+    pub trust_domain: String,
+    /// The Kubernetes DNS domain (`cluster.local`): hosts under `.svc.` of it are in the mesh.
+    pub cluster_domain: String,
+    /// Which pods are gateways.
+    pub gateways: GatewayNames,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        DecodeOptions {
+            max_line_bytes: 1 << 20,
+            max_nesting: 64,
+            batch_rows: 8192,
+            fields: FieldMap::default(),
+            trust_domain: "cluster.local".to_owned(),
+            cluster_domain: "cluster.local".to_owned(),
+            gateways: GatewayNames::default(),
+        }
+    }
+}
+
+/// Recognises gateways by the name of the pod or of its service account: no field of a log line tells a gateway from a
+/// sidecar's outbound side in every case.
+#[derive(Debug, Clone)]
+pub struct GatewayNames {
+    patterns: Vec<Regex>,
+}
+
+/// Of istio-ingressgateway and its kin; pods of the Kubernetes Gateway API (`<gateway>-istio`, then hashes) are told by
+/// their service account.
+const DEFAULT_PATTERNS: [&str; 2] = ["(^|-)(ingress|egress|east-?west)?-?gateway(-|$)", "-istio$"];
+
+impl GatewayNames {
+    /// Gateways are the pods whose name or service account matches one of these regular expressions (unanchored).
+    pub fn new<P: AsRef<str>>(patterns: impl IntoIterator<Item = P>) -> Result<Self, GatewayNamesError> {
+        let patterns = patterns.into_iter().map(|pattern| {
+            Regex::new(pattern.as_ref()).map_err(|error| GatewayNamesError::BadPattern {
+                pattern: pattern.as_ref().to_owned(),
+                reason: error.to_string(),
+            })
+        });
+        Ok(GatewayNames { patterns: patterns.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether a pod of this name and service account is a gateway.
+    #[must_use]
+    pub fn matches(&self, pod: Option<&str>, service_account: Option<&str>) -> bool {
+        let named = |name: Option<&str>| name.is_some_and(|name| self.patterns.iter().any(|p| p.is_match(name)));
+        named(pod) || named(service_account)
+    }
+}
+
+impl Default for GatewayNames {
+    fn default() -> Self {
+        // a test holds that all of them compile
+        GatewayNames { patterns: DEFAULT_PATTERNS.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect() }
+    }
+}
+
+/// Why names of gateways were refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum GatewayNamesError {
+    /// The text is no regular expression.
+    #[error(
+        "gateway name pattern `{pattern}` is not a regular expression ({reason}); to match a literal name, escape its special characters"
+    )]
+    BadPattern {
+        /// What was given.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn gateways_by_name() {
+        let names = GatewayNames::default();
+        assert_eq!(names.patterns.len(), DEFAULT_PATTERNS.len());
+        for (pod, account, gateway) in [
+            ("istio-ingressgateway-955654497-rv74f", "istio-ingressgateway-service-account", true),
+            ("istio-egressgateway-7d9f-x", "", true),
+            ("istio-eastwestgateway-7d9f-x", "", true),
+            ("east-west-gateway-7d9f-x", "", true),
+            ("gateway-6f5-x", "gateway", true),
+            ("bookinfo-gateway-istio-6f5-x", "", true),
+            ("public-istio-6f5-x", "public-istio", true),
+            ("reviews-v1-6584ddcf65-k78wz", "bookinfo-reviews", false),
+            ("gatewayed-app-1-2", "default", false),
+            ("", "", false),
+        ] {
+            assert_eq!(names.matches(Some(pod), Some(account)), gateway, "{pod} {account}");
+        }
+        assert!(!names.matches(None, None));
+        assert!(GatewayNames::new(["("]).unwrap_err().to_string().contains("escape"));
+    }
+}

@@ -1,0 +1,193 @@
+//! Which proxy wrote a line: the client's sidecar (source), the server's (destination), a waypoint or a gateway.
+//!
+//! Every request is logged by both sides, so every count must pick one. The cluster's name tells the sides apart, except
+//! a gateway from a sidecar's outbound side; for these it takes what only one of them does:
+//!
+//! ```text
+//! cluster inbound|...                                         destination
+//! cluster inbound-vip|...                                     waypoint
+//! PassthroughCluster, BlackHoleCluster, block_all, allow_any  source: outboundTrafficPolicy is for sidecars only
+//! cluster outbound|...   RBAC or JWT denial                   gateway: Istio applies neither on sidecar outbound
+//!                        TLS ended here                       gateway: a sidecar's clients speak plaintext to it
+//!                        called at the proxy's own IP         gateway: a sidecar's clients call somewhere else
+//!                        caller's IP is the proxy's own       source: the application in the same pod
+//!                        the pod's name                       gateway, see GatewayNames
+//!                        else                                 source
+//! no cluster             listener found no filter chain       destination (sidecar outbound always has a catch-all)
+//!                        route_not_found, https redirect      gateway (a sidecar's routes have a catch-all, too)
+//! ```
+
+use crate::cluster::Cluster;
+
+/// The column `reporter`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reporter {
+    Source,
+    Destination,
+    Gateway,
+    Waypoint,
+}
+
+/// The column `direction`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Inbound,
+    Outbound,
+}
+
+/// What a line says about the proxy that wrote it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Evidence<'a> {
+    pub(crate) cluster: Option<Cluster<'a>>,
+    pub(crate) route_name: Option<&'a str>,
+    pub(crate) response_code: Option<i32>,
+    pub(crate) response_code_details: Option<&'a str>,
+    pub(crate) connection_termination_details: Option<&'a str>,
+    pub(crate) filter_chain_not_found: bool,
+    /// Downstream TLS ended at this proxy.
+    pub(crate) downstream_tls: bool,
+    pub(crate) protocol: bool,
+    pub(crate) sni: bool,
+    /// The pod or its service account has a gateway's name.
+    pub(crate) gateway_name: bool,
+    /// The direct client has the address from which the proxy itself connects.
+    pub(crate) client_in_own_pod: bool,
+    /// The client is elsewhere, and called the address from which the proxy itself connects.
+    pub(crate) called_itself: bool,
+}
+
+/// Who wrote the line and which way the request went; `None` where the line does not tell.
+pub(crate) fn reporter(line: &Evidence<'_>) -> (Option<Reporter>, Option<Direction>) {
+    use Direction::{Inbound, Outbound};
+    match line.cluster {
+        Some(Cluster::Inbound { .. } | Cluster::InboundPassthrough) => (Some(Reporter::Destination), Some(Inbound)),
+        Some(Cluster::InboundVip { .. }) => (Some(Reporter::Waypoint), Some(Inbound)),
+        Some(Cluster::Passthrough | Cluster::BlackHole) => (Some(Reporter::Source), Some(Outbound)),
+        Some(Cluster::OutboundSni { .. }) => (Some(Reporter::Gateway), Some(Outbound)),
+        _ if line.route_name.is_some_and(is_sidecar_catch_all) => (Some(Reporter::Source), Some(Outbound)),
+        Some(Cluster::Outbound { .. }) => {
+            let gateway = is_gateway(line);
+            (Some(if gateway { Reporter::Gateway } else { Reporter::Source }), Some(Outbound))
+        }
+        Some(Cluster::Other) | None if line.filter_chain_not_found => {
+            let reporter = if line.gateway_name { Reporter::Gateway } else { Reporter::Destination };
+            (Some(reporter), Some(Inbound))
+        }
+        Some(Cluster::Other) | None => (is_gateway_answer(line).then_some(Reporter::Gateway), None),
+    }
+}
+
+/// The routes that Istio gives sidecars for hosts that the mesh does not know.
+pub(crate) fn is_sidecar_catch_all(route_name: &str) -> bool {
+    matches!(route_name, "block_all" | "allow_any" | "allow_any_dynamic_dns")
+}
+
+/// Of a line with an outbound cluster.
+fn is_gateway(line: &Evidence<'_>) -> bool {
+    let denied = |details: Option<&str>| {
+        details.is_some_and(|details| {
+            details.starts_with("rbac_access_denied") || details.starts_with("jwt_authn_access_denied")
+        })
+    };
+    denied(line.response_code_details)
+        || denied(line.connection_termination_details)
+        || line.downstream_tls
+        // HTTP behind a server name: readable only where TLS ended
+        || (line.protocol && line.sni)
+        || line.called_itself
+        || (line.gateway_name && !line.client_in_own_pod)
+}
+
+/// Of a line without a cluster: a gateway answered itself.
+fn is_gateway_answer(line: &Evidence<'_>) -> bool {
+    match line.response_code_details {
+        Some("route_not_found") => line.cluster.is_none(),
+        Some("direct_response") if line.response_code == Some(301) && line.route_name.is_none() => {
+            line.cluster.is_none()
+        }
+        _ => line.gateway_name,
+    }
+}
+
+impl Reporter {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Reporter::Source => "source",
+            Reporter::Destination => "destination",
+            Reporter::Gateway => "gateway",
+            Reporter::Waypoint => "waypoint",
+        }
+    }
+}
+
+impl Direction {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Direction::Inbound => "inbound",
+            Direction::Outbound => "outbound",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::Direction::{Inbound, Outbound};
+    use super::Reporter::{Destination, Gateway, Source, Waypoint};
+    use super::*;
+
+    #[test]
+    fn reporters() {
+        let of = |cluster: &'static str| Evidence { cluster: Some(Cluster::parse(cluster)), ..Evidence::default() };
+        let none = Evidence::default();
+        let out = of("outbound|80||a.ns.svc.cluster.local");
+        let denied = Some("rbac_access_denied_matched_policy[none]");
+        for (line, expected) in [
+            (of("inbound|80||"), (Some(Destination), Some(Inbound))),
+            (Evidence { gateway_name: true, ..of("inbound|80||") }, (Some(Destination), Some(Inbound))),
+            (of("InboundPassthroughCluster"), (Some(Destination), Some(Inbound))),
+            (of("inbound-vip|80|http|a"), (Some(Waypoint), Some(Inbound))),
+            (of("PassthroughCluster"), (Some(Source), Some(Outbound))),
+            (Evidence { gateway_name: true, ..of("PassthroughCluster") }, (Some(Source), Some(Outbound))),
+            (of("BlackHoleCluster"), (Some(Source), Some(Outbound))),
+            (Evidence { route_name: Some("block_all"), ..none }, (Some(Source), Some(Outbound))),
+            (Evidence { route_name: Some("allow_any"), gateway_name: true, ..none }, (Some(Source), Some(Outbound))),
+            (out, (Some(Source), Some(Outbound))),
+            (Evidence { sni: true, ..out }, (Some(Source), Some(Outbound))),
+            (Evidence { sni: true, protocol: true, ..out }, (Some(Gateway), Some(Outbound))),
+            (Evidence { downstream_tls: true, ..out }, (Some(Gateway), Some(Outbound))),
+            (Evidence { response_code_details: denied, ..out }, (Some(Gateway), Some(Outbound))),
+            (Evidence { connection_termination_details: denied, ..out }, (Some(Gateway), Some(Outbound))),
+            (
+                Evidence { response_code_details: Some("jwt_authn_access_denied{x}"), ..out },
+                (Some(Gateway), Some(Outbound)),
+            ),
+            (Evidence { response_code_details: Some("via_upstream"), ..out }, (Some(Source), Some(Outbound))),
+            (Evidence { gateway_name: true, ..out }, (Some(Gateway), Some(Outbound))),
+            (Evidence { gateway_name: true, client_in_own_pod: true, ..out }, (Some(Source), Some(Outbound))),
+            (Evidence { called_itself: true, ..out }, (Some(Gateway), Some(Outbound))),
+            (of("outbound_.80_._.a"), (Some(Gateway), Some(Outbound))),
+            (Evidence { filter_chain_not_found: true, ..none }, (Some(Destination), Some(Inbound))),
+            (Evidence { filter_chain_not_found: true, gateway_name: true, ..none }, (Some(Gateway), Some(Inbound))),
+            (Evidence { response_code_details: Some("route_not_found"), ..none }, (Some(Gateway), None)),
+            (
+                Evidence { response_code_details: Some("direct_response"), response_code: Some(301), ..none },
+                (Some(Gateway), None),
+            ),
+            (
+                Evidence {
+                    response_code_details: Some("direct_response"),
+                    response_code: Some(301),
+                    route_name: Some("r"),
+                    ..none
+                },
+                (None, None),
+            ),
+            (Evidence { gateway_name: true, ..none }, (Some(Gateway), None)),
+            (of("xds-grpc"), (None, None)),
+            (none, (None, None)),
+        ] {
+            assert_eq!(reporter(&line), expected, "{line:?}");
+        }
+    }
+}

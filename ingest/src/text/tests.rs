@@ -1,0 +1,113 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use super::*;
+
+/// Istio's current format with the given request, middle, user agent and tail.
+fn line(request: &str, middle: &str, agent: &str, tail: &str) -> String {
+    format!(
+        r#"[2026-11-22T14:39:24.727Z] "{request}" {middle} 3 19 5 4 "1.2.3.4" "{agent}" "id-1" "api:80" "10.0.0.9:8080"{tail}"#
+    )
+}
+
+const REQUEST: &str = "GET /a HTTP/1.1";
+const MIDDLE: &str = r#"403 - rbac_access_denied_matched_policy[ns[foo]-policy[p]-rule[0]] - "-""#;
+const TAIL: &str = " inbound|8080|| 127.0.0.6:47889 10.0.0.9:8080 10.0.0.1:5000 outbound_.80_._.api default";
+
+/// `key=value` pairs of what is set, in the order of the keys.
+fn set(line: &str) -> Result<String, String> {
+    let fields = parse(line).map_err(|refusal| refusal.detail)?;
+    let pairs = Key::ALL.iter().filter_map(|key| Some(format!("{}={}", key.name(), fields.get(*key)?)));
+    Ok(pairs.chain(crate::extra::extra(&fields).filter(|extra| extra.contains("mixer"))).collect::<Vec<_>>().join("; "))
+}
+
+fn value(line: &str, key: Key) -> Option<String> {
+    parse(line).unwrap_or_else(|refusal| panic!("{}: {line}", refusal.detail)).get(key).map(str::to_owned)
+}
+
+#[test]
+fn the_current_format() {
+    insta::assert_snapshot!("current", set(&line(REQUEST, MIDDLE, "curl/8", TAIL)).unwrap());
+    let tcp = r#"[2026-11-22T14:39:24.727Z] "- - -" 0 NR filter_chain_not_found - "-" 0 0 4995 - "-" "-" "-" "-" "-" - - 10.1.2.188:50000 [2a02::1]:50001 - -"#;
+    insta::assert_snapshot!("listener", set(tcp).unwrap());
+}
+
+#[test]
+fn older_formats() {
+    for (middle, tail, details, failure) in [
+        (r#"418 - "fail""#, TAIL, None, Some("fail")),
+        (r#"418 - "-" "fail""#, TAIL, None, Some("fail")),
+        (r#"418 - "-""#, " inbound|80|http|x - 10.0.0.9:8080 10.0.0.1:5000 sni", None, None),
+        ("418 -", " inbound|80|http|x - 10.0.0.9:8080 10.0.0.1:5000 sni", None, None),
+        ("418 -", "", None, None),
+        (
+            r#"503 UF upstream_reset_before_response_started{connection failure,TLS error: 2:SSL routines} - "TLS error: 2:SSL routines""#,
+            TAIL,
+            Some("upstream_reset_before_response_started{connection failure,TLS error: 2:SSL routines}"),
+            Some("TLS error: 2:SSL routines"),
+        ),
+    ] {
+        let line = line(REQUEST, middle, "curl/8", tail);
+        assert_eq!(value(&line, Key::ResponseCodeDetails).as_deref(), details, "{line}");
+        assert_eq!(value(&line, Key::UpstreamTransportFailureReason).as_deref(), failure, "{line}");
+        assert_eq!(value(&line, Key::BytesSent).as_deref(), Some("19"), "{line}");
+        assert_eq!(value(&line, Key::UpstreamHost).as_deref(), Some("10.0.0.9:8080"), "{line}");
+        let fields = parse(&line).unwrap();
+        assert_eq!(fields.carries(Key::ResponseCodeDetails), details.is_some());
+        assert_eq!(fields.carries(Key::RouteName), tail.ends_with("default"));
+    }
+    let mixer = line(REQUEST, r#"418 - "mixer said no""#, "x", " inbound|80|http|x - 10.0.0.9:8080 10.0.0.1:5000 sni");
+    assert!(set(&mixer).unwrap().ends_with("; {\"authority\":\"api:80\",\"bytes_received\":\"3\",\"bytes_sent\":\"19\",\"downstream_local_address\":\"10.0.0.9:8080\",\"downstream_remote_address\":\"10.0.0.1:5000\",\"duration\":\"5\",\"istio_policy_status\":\"mixer said no\",\"method\":\"GET\",\"path\":\"/a\",\"protocol\":\"HTTP/1.1\",\"request_id\":\"id-1\",\"requested_server_name\":\"sni\",\"response_code\":\"418\",\"start_time\":\"2026-11-22T14:39:24.727Z\",\"upstream_cluster\":\"inbound|80|http|x\",\"upstream_host\":\"10.0.0.9:8080\",\"upstream_service_time\":\"4\",\"user_agent\":\"x\",\"x_forwarded_for\":\"1.2.3.4\"}"));
+}
+
+#[test]
+fn quotes_in_a_header_are_kept_where_they_are_harmless() {
+    for agent in [r#"my "quoted" agent"#, r#""""#, r#"ends""#, r#""starts"#, "", r#"a"b"c"#, r#"" 200 -"#] {
+        let line = line(REQUEST, MIDDLE, agent, TAIL);
+        let expected = Some(agent.to_owned()).filter(|agent| !agent.is_empty());
+        assert_eq!(value(&line, Key::UserAgent), expected, "{line}");
+        assert_eq!(value(&line, Key::RequestId).as_deref(), Some("id-1"), "{line}");
+        assert_eq!(value(&line, Key::UpstreamCluster).as_deref(), Some("inbound|8080||"), "{line}");
+    }
+    for path in ["/a b", r#"/a"b"#, r#"/a" b"#, r#"/a" 200 - x"#] {
+        let line = line(&format!("GET {path} HTTP/1.1"), MIDDLE, "curl", TAIL);
+        assert_eq!(value(&line, Key::Path).as_deref(), Some(path), "{line}");
+        assert_eq!(value(&line, Key::ResponseCode).as_deref(), Some("403"), "{line}");
+    }
+}
+
+#[test]
+fn ambiguous_lines_are_rejects() {
+    let fake_head = r#"x HTTP/1.1" 200 - via_upstream - "-" 0 0 0 - ""#;
+    for line in [
+        // a separator in the user agent
+        line(REQUEST, MIDDLE, r#"a" "b"#, TAIL),
+        line(REQUEST, MIDDLE, r#"a" "#, TAIL),
+        // a second head, in the path or in the user agent
+        line(&format!("GET /{fake_head} HTTP/1.1"), MIDDLE, "curl", TAIL),
+        line(REQUEST, MIDDLE, fake_head, TAIL),
+        // a tail in the user agent, in the server name
+        line(REQUEST, MIDDLE, r#"x" "y" "z" "10.0.0.9:1" inbound|1|| - - - - -"#, TAIL),
+        line(REQUEST, MIDDLE, "curl", r#" inbound|8080|| - - - x" inbound|1|| - - - s default"#),
+        line(REQUEST, MIDDLE, "curl", " inbound|8080|| - - - s n i default"),
+        // the wrong number of words, or words of the wrong kind
+        line(REQUEST, MIDDLE, "curl", " inbound|8080|| - - -"),
+        line(REQUEST, MIDDLE, "curl", " inbound|8080|| x 10.0.0.9:8080 10.0.0.1:5000 - default"),
+        line(REQUEST, MIDDLE, "curl", "x"),
+        line(REQUEST, "403", "curl", TAIL),
+        line(REQUEST, "4o3 - via_upstream - \"-\"", "curl", TAIL),
+        line("GET /a SPDY", MIDDLE, "curl", TAIL),
+        "[".to_owned(),
+        "[]".to_owned(),
+        "[2026-11-22T14:39:24.727Z] \"".to_owned(),
+    ] {
+        assert!(set(&line).is_err(), "{line}\n{:?}", set(&line));
+    }
+}
+
+#[test]
+fn hostile_lines_cost_little() {
+    // would be quadratic if every place where a head may start were tried on the whole line
+    let agent = "\" 200 - x - \"-\" 0 0 0 - ".repeat(20_000);
+    assert_eq!(value(&line(REQUEST, MIDDLE, agent.trim(), TAIL), Key::UserAgent).as_deref(), Some(agent.trim()));
+    let heads = "x HTTP/1.1\" 200 - x - \"-\" 0 0 0 - \"".repeat(20_000);
+    assert!(parse(&line(REQUEST, MIDDLE, &heads, TAIL)).is_err());
+}

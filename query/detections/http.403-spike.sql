@@ -1,0 +1,97 @@
+/* ---
+id = "http.403-spike"
+version = 1
+title = "Spike of 403 answers by the application itself"
+severity = "medium"
+window = "5m"
+lookback = "1h"
+entity = ["source", "destination", "route"]
+summary = "{source} got {count} times 403 from {destination} itself on {route}, {baseline} per window before"
+requires = ["response_code", "response_code_details"]
+signals = ["app_403"]
+attack = ["T1190"]
+false_positives = "An expired session or a revoked role of one busy client; a deployment that changes permissions."
+runbook = "The answer came from the application, not from a mesh policy. Look at the evidence rows: many ids on one route mean enumeration, one id means a broken client. Ask the owner of the destination what it refused."
+
+[degraded]
+source_principal = "who was refused: sources are addresses instead of identities"
+destination_principal = "who refused: destinations are services or addresses instead of identities"
+
+[params]
+floor = 20
+factor = 5
+--- */
+WITH refused AS (
+    -- only the server's own line: on a client's or a gateway's line, 403 via_upstream may be the remote sidecar's policy
+    SELECT
+        log_id,
+        time,
+        coalesce(source_principal, source_ip, 'unknown') AS source,
+        coalesce(destination_principal, destination_service, destination_ip, 'unknown') AS destination,
+        coalesce(path_template(path), 'unknown') AS route,
+        path
+    FROM requests
+    WHERE time >= $lookback_start AND time < $window_end
+      AND response_code = 403
+      AND response_code_details = 'via_upstream'
+      AND reporter IN ('destination', 'waypoint')
+),
+earlier AS (
+    SELECT
+        source,
+        destination,
+        route,
+        count(DISTINCT log_id) AS n,
+        -- 1 = the window before this one, 12 = the oldest
+        (CAST(date_part('epoch', $window_start) AS BIGINT) - CAST(date_part('epoch', date_bin(INTERVAL '5 minutes', time)) AS BIGINT)) / 300 AS back
+    FROM refused
+    WHERE time < $window_start
+    GROUP BY source, destination, route, back
+),
+marked AS (
+    -- an unbroken run of windows over the floor up to this one is the same burst and no baseline for its own end
+    SELECT *, n >= $floor AND back = row_number() OVER (PARTITION BY source, destination, route, n >= $floor ORDER BY back) AS in_run
+    FROM earlier
+),
+baselines AS (
+    -- refusals a window since the client was first refused there, windows without any included; a run as long as the lookback has become normal
+    SELECT
+        source,
+        destination,
+        route,
+        CASE
+            WHEN count(*) FILTER (WHERE in_run) >= 12 THEN sum(n) / 12.0
+            WHEN max(back) > count(*) FILTER (WHERE in_run)
+                THEN coalesce(sum(n) FILTER (WHERE NOT in_run), 0) * 1.0 / (max(back) - count(*) FILTER (WHERE in_run))
+            ELSE 0.0
+        END AS baseline
+    FROM marked
+    GROUP BY source, destination, route
+),
+current AS (
+    SELECT
+        source,
+        destination,
+        route,
+        count(DISTINCT log_id) AS count,
+        min(time) AS first_seen,
+        max(time) AS last_seen,
+        array_slice(array_agg(log_id ORDER BY time, log_id), 1, 20) AS evidence,
+        count(DISTINCT path) AS paths
+    FROM refused
+    WHERE time >= $window_start
+    GROUP BY source, destination, route
+)
+SELECT
+    current.source,
+    current.destination,
+    current.route,
+    count,
+    first_seen,
+    last_seen,
+    evidence,
+    paths,
+    round(coalesce(baseline, 0.0), 1) AS baseline
+FROM current
+LEFT JOIN baselines ON baselines.source = current.source AND baselines.destination = current.destination AND baselines.route = current.route
+WHERE count >= $floor AND count >= $factor * coalesce(baseline, 0.0)

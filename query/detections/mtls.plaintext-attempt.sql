@@ -1,0 +1,50 @@
+/* ---
+id = "mtls.plaintext-attempt"
+version = 1
+title = "Plaintext to a workload of the mesh"
+severity = "medium"
+window = "5m"
+entity = ["source", "destination"]
+summary = "{source} spoke plaintext to {destination} {count} times: {rejected} rejected by STRICT, {accepted} accepted by PERMISSIVE"
+requires = ["response_flags", "response_code_details"]
+signals = ["plaintext"]
+attack = ["T1040"]
+false_positives = "A workload outside the mesh that has always called this one, while the namespace is on its way to STRICT; a metrics scraper without a sidecar."
+runbook = "The caller has no mesh identity: find the pod or host of the source address at that time. If it belongs to you, give it a sidecar or an exception by port; if not, somebody reaches pods around the mesh. Accepted calls mean that PeerAuthentication is not STRICT here."
+
+[degraded]
+transport_security = "plaintext that PERMISSIVE accepted: only what STRICT rejected is seen"
+destination_principal = "which workload was called: destinations are services or addresses instead of identities"
+--- */
+WITH plaintext AS (
+    SELECT
+        log_id,
+        time,
+        coalesce(source_ip, 'unknown') AS source,
+        coalesce(destination_principal, destination_service, destination_ip, 'unknown') AS destination,
+        destination_port,
+        -- rejected: no filter chain of the inbound listener takes plaintext; such a connection has no request
+        log_type = 'listener' AND has_flag(response_flags, 'NR') AND response_code_details = 'filter_chain_not_found' AS rejected,
+        log_type = 'listener' AS listener,
+        -- kubelet's probe: an identity it has not, so everything else about it must fit; its user agent alone proves nothing
+        starts_with(user_agent, 'kube-probe/') AND method = 'GET' AND coalesce(bytes_received, 0) = 0
+            AND (path = '/' OR regexp_like(path, '(?i)health|ready|live|ping|startup|status')) AS probe
+    FROM requests
+    WHERE time >= $window_start AND time < $window_end
+      AND transport_security = 'plaintext'
+      -- gateways have public clients, and on a client's own line its application always speaks plaintext to its sidecar
+      AND reporter = 'destination'
+)
+SELECT
+    source,
+    destination,
+    count(DISTINCT log_id) AS count,
+    min(time) AS first_seen,
+    max(time) AS last_seen,
+    array_slice(array_agg(log_id ORDER BY time, log_id), 1, 20) AS evidence,
+    count(*) FILTER (WHERE rejected) AS rejected,
+    count(*) FILTER (WHERE NOT rejected) AS accepted,
+    array_to_string(array_agg(DISTINCT destination_port ORDER BY destination_port), ', ') AS ports
+FROM plaintext
+WHERE (rejected OR NOT listener) AND NOT coalesce(probe, false)
+GROUP BY source, destination

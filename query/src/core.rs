@@ -1,0 +1,307 @@
+//! The core in one piece: store, SQL, detections and findings, as every command uses them.
+//!
+//! ```text
+//!  append ─▶ store, touched windows, coverage      detect(now) ─▶ touched windows × pack ─▶ findings + feed      sql ─▶ rows
+//! ```
+//! `append` makes rows queryable; `detect` brings the findings up to what was appended. Both may run at the same time.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+use ingest::{AccessLogBatch, Coverage};
+
+use crate::detect::{Detection, Engine, EvaluateError, Pack, PackError, Sight, Touched};
+use crate::finding::{ChangeKind, Finding};
+use crate::findings::{FindingsError, FindingsState};
+use crate::sql::{Limits, QueryError, Rowset, Sql};
+use crate::store::{Snapshot, Store, StoreError, StoreOptions};
+
+/// Which rows an in-memory core keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// All: the rows can be asked for with SQL.
+    All,
+    /// Only rows that some detection could want: memory grows with what is suspicious, not with the input.
+    Suspicious,
+}
+
+/// Settings of a core.
+#[derive(Clone, Debug)]
+pub struct CoreOptions {
+    /// Folder with a user's detections beside the product's own.
+    pub detections: Option<std::path::PathBuf>,
+    /// Working memory of SQL, bytes.
+    pub sql_memory: usize,
+    /// Settings of the store.
+    pub store: StoreOptions,
+}
+
+impl Default for CoreOptions {
+    fn default() -> Self {
+        Self { detections: None, sql_memory: 1 << 30, store: StoreOptions::default() }
+    }
+}
+
+/// Store, SQL, detections and findings.
+#[derive(Debug)]
+pub struct Core {
+    store: Store,
+    findings: FindingsState,
+    pack: Pack,
+    engine: Engine,
+    sql: Sql,
+    keep: Keep,
+    state: Mutex<State>,
+    /// One round of detection at a time, so that an older one never overwrites a newer one's outcome.
+    round: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    touched: Touched,
+    latest: i64,
+    coverage: Coverage,
+}
+
+/// A core that could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The findings' state.
+    #[error(transparent)]
+    Findings(#[from] FindingsError),
+    /// The user's detections.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The SQL engine.
+    #[error("the SQL engine cannot be used: {0}")]
+    Sql(#[from] DataFusionError),
+    /// Arrow, while rows were picked.
+    #[error("rows could not be picked: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+}
+
+/// What a round of detection did.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Windows looked at, summed over detections.
+    pub windows: usize,
+    /// Findings that changed, and how.
+    pub changes: Vec<(Finding, ChangeKind)>,
+    /// Detections that failed on a window; they are tried again in the next round.
+    pub failures: Vec<EvaluateError>,
+}
+
+impl Core {
+    /// A core on a folder, made if need be; one process at a time.
+    ///
+    /// # Errors
+    /// If folder, state or detections cannot be used.
+    pub async fn open(folder: &Path, options: CoreOptions) -> Result<Self, CoreError> {
+        let store = Store::open(folder, options.store.clone()).await?;
+        let findings = FindingsState::open(folder).await?;
+        Self::with(store, findings, Keep::All, options).await
+    }
+
+    /// A core that lives as long as this value.
+    ///
+    /// # Errors
+    /// If the detections cannot be used.
+    pub async fn in_memory(keep: Keep, options: CoreOptions) -> Result<Self, CoreError> {
+        Self::with(Store::in_memory(), FindingsState::in_memory().await?, keep, options).await
+    }
+
+    async fn with(store: Store, findings: FindingsState, keep: Keep, options: CoreOptions) -> Result<Self, CoreError> {
+        let sql = Sql::new(options.sql_memory)?;
+        let pack = match &options.detections {
+            None => Pack::built_in(&sql).await,
+            Some(folder) => Pack::with_folder(&sql, folder).await?,
+        };
+        // a detection that reads every row needs every row
+        let keep = if pack.signals().is_none() { Keep::All } else { keep };
+        let mut coverage = Coverage::default();
+        for known in store.coverage().values() {
+            coverage.merge(known);
+        }
+        let state = State { coverage, latest: store.stats().latest.unwrap_or(i64::MIN), ..State::default() };
+        let engine = Engine::new(sql.clone());
+        Ok(Self {
+            store,
+            findings,
+            pack,
+            engine,
+            sql,
+            keep,
+            state: Mutex::new(state),
+            round: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// Takes a batch in: queryable when this returns.
+    ///
+    /// # Errors
+    /// If the store does not take it; then none of it is in.
+    pub async fn append(&self, batch: &AccessLogBatch) -> Result<(), CoreError> {
+        match self.keep {
+            Keep::All => self.store.append(batch).await?,
+            Keep::Suspicious => self.store.append(&suspicious(batch, self.pack.signals().unwrap_or(-1))?).await?,
+        };
+        let mut state = self.state();
+        state.touched.add(&batch.rows);
+        if let Some(latest) = latest(&batch.rows) {
+            state.latest = state.latest.max(latest);
+        }
+        state.coverage.merge(&batch.coverage);
+        Ok(())
+    }
+
+    /// Brings the findings up to everything appended before this call; `now` is the wall time for the change feed.
+    ///
+    /// # Errors
+    /// If the findings' state cannot be written; the windows concerned are looked at again in the next round. A detection that fails is no
+    /// error here, but named in the round: the others keep running.
+    pub async fn detect(&self, now: DateTime<Utc>) -> Result<Round, CoreError> {
+        let _one_round = self.round.lock().await;
+        let (touched, latest) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.touched), state.latest)
+        };
+        let mut round = Round::default();
+        if touched.is_empty() {
+            return Ok(round);
+        }
+        let outcome = self.look(&touched, latest, now, &mut round).await;
+        if outcome.is_err() || !round.failures.is_empty() {
+            self.state().touched.merge(&touched);
+        }
+        outcome.map(|()| round)
+    }
+
+    async fn look(
+        &self,
+        touched: &Touched,
+        latest: i64,
+        now: DateTime<Utc>,
+        round: &mut Round,
+    ) -> Result<(), CoreError> {
+        let snapshot = self.store.snapshot();
+        for detection in self.pack.detections() {
+            for window in touched.windows(&detection.header, latest) {
+                round.windows += 1;
+                match self.evaluate(detection, window, &snapshot).await {
+                    Ok(hits) => {
+                        let header = &detection.header;
+                        round.changes.extend(self.findings.apply(&header.id, header.version, window, hits, now).await?);
+                    }
+                    Err(failure) => round.failures.push(failure),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn evaluate(
+        &self,
+        detection: &Detection,
+        window: crate::window::Window,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<crate::detect::Hit>, EvaluateError> {
+        let start = window.start().saturating_sub(detection.header.lookback_micros());
+        let reach = crate::window::Window::new(start, window.end()).unwrap_or(window);
+        self.engine.evaluate(detection, window, snapshot.access_logs_between(reach)).await
+    }
+
+    /// A session over everything that is queryable now.
+    ///
+    /// # Errors
+    /// If the tables cannot be registered.
+    pub async fn session(&self) -> Result<SessionContext, DataFusionError> {
+        let snapshot = self.store.snapshot();
+        self.sql.over(snapshot.access_logs(), Some(snapshot.rejects())).await
+    }
+
+    /// Answers one read-only statement.
+    ///
+    /// # Errors
+    /// If it is refused, wrong, failing or too slow.
+    pub async fn query(&self, sql: &str, limits: Limits) -> Result<Rowset, QueryError> {
+        let context = self.session().await.map_err(|error| QueryError::Run(Box::new(error)))?;
+        Rowset::of(context, sql, limits).await
+    }
+
+    /// What each detection can see, over all sources together.
+    #[must_use]
+    pub fn sights(&self) -> Vec<(Arc<Detection>, Sight)> {
+        let coverage = self.state().coverage.clone();
+        self.pack
+            .detections()
+            .iter()
+            .map(|detection| (detection.clone(), Sight::of(&detection.header, &coverage)))
+            .collect()
+    }
+
+    /// The findings' state.
+    #[must_use]
+    pub fn findings(&self) -> &FindingsState {
+        &self.findings
+    }
+
+    /// The loaded detections.
+    #[must_use]
+    pub fn pack(&self) -> &Pack {
+        &self.pack
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whether every row appended so far has been looked at.
+    #[must_use]
+    pub fn is_up_to_date(&self) -> bool {
+        self.state().touched.is_empty()
+    }
+
+    /// Writes everything out and releases the folder.
+    ///
+    /// # Errors
+    /// If the last rows cannot be written.
+    pub async fn close(&self) -> Result<(), CoreError> {
+        self.store.close().await?;
+        self.findings.close().await;
+        Ok(())
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        // a panic elsewhere leaves counters and sets behind that are still right
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn latest(rows: &arrow::array::RecordBatch) -> Option<i64> {
+    use arrow::array::AsArray;
+    let times = rows.column_by_name("time")?.as_primitive_opt::<arrow::datatypes::TimestampMicrosecondType>()?;
+    times.values().iter().copied().max()
+}
+
+/// The rows of a batch that carry one of these signals; rejects are kept.
+fn suspicious(batch: &AccessLogBatch, mask: i64) -> Result<AccessLogBatch, arrow::error::ArrowError> {
+    use arrow::array::{AsArray, BooleanArray};
+    let Some(signals) = batch
+        .rows
+        .column_by_name("signals")
+        .and_then(|column| column.as_primitive_opt::<arrow::datatypes::Int64Type>())
+    else {
+        return Ok(batch.clone());
+    };
+    let wanted = BooleanArray::from_unary(signals, |signals| signals & mask != 0);
+    let rows = arrow::compute::filter_record_batch(&batch.rows, &wanted)?;
+    Ok(AccessLogBatch { rows, ..batch.clone() })
+}

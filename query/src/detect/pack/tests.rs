@@ -1,0 +1,94 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+fn sql() -> Sql {
+    Sql::new(64 << 20).unwrap()
+}
+
+fn detection(id: &str, select: &str) -> String {
+    format!(
+        r#"/* ---
+id = "{id}"
+version = 1
+title = "a test"
+severity = "low"
+window = "5m"
+entity = ["source"]
+summary = "{{source}} {{count}}"
+requires = []
+attack = []
+false_positives = ""
+runbook = ""
+--- */
+{select}"#
+    )
+}
+
+const GOOD: &str = "SELECT source_ip AS source, count(*) AS count, min(time) AS first_seen, max(time) AS last_seen, array_agg(log_id) AS evidence
+ FROM requests WHERE time >= $window_start AND time < $window_end GROUP BY 1";
+
+#[tokio::test]
+async fn every_file_of_the_folder_is_built_in_and_right() {
+    let pack = Pack::built_in(&sql()).await;
+    assert_eq!(pack.refused(), [], "a detection of ours is refused");
+    let mut files: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/detections"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    let built_in: Vec<&str> = BUILT_IN.iter().map(|(file, _)| *file).collect();
+    assert_eq!(files, built_in);
+    for detection in pack.detections() {
+        assert_eq!(detection.file, format!("{}.sql", detection.header.id), "a file is called as its id");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_one_is_refused_by_name_and_the_others_stay() {
+    let sql = sql();
+    let mut pack = Pack::default();
+    pack.add(&sql, "good.sql", &detection("good", GOOD)).await;
+    let evil = |from: &str, to: &str| {
+        let changed = GOOD.replace(from, to);
+        assert_ne!(changed, GOOD);
+        detection("evil", &changed)
+    };
+    for (name, text, named) in [
+        ("now.sql", evil("$window_end", "now()"), "now()"),
+        ("today.sql", evil("count(*) AS count", "count(*) AS count, max(current_date) AS day"), "current_date"),
+        ("random.sql", evil("count(*) AS count", "count(*) AS count, max(random()) AS luck"), "random()"),
+        ("uuid.sql", evil("source_ip AS source", "uuid() AS source"), "uuid()"),
+        ("subquery.sql", evil("time >= $window_start", "time >= (SELECT max(now()) FROM rejects)"), "now()"),
+        ("column.sql", evil("max(time) AS last_seen", "max(time) AS last"), "last_seen"),
+        ("entity.sql", evil("AS source", "AS caller"), "source"),
+        ("unknown.sql", evil("source_ip", "source_addr"), "source_addr"),
+        ("parameter.sql", evil("$window_start", "$start"), "$start"),
+        ("syntax.sql", evil("SELECT", "SELEC"), "SELEC"),
+        ("two.sql", detection("evil", &format!("{GOOD}; {GOOD}")), "2 statements"),
+        ("ddl.sql", detection("evil", "CREATE TABLE t AS SELECT 1"), "CREATE"),
+        ("again.sql", detection("good", GOOD), "good.sql"),
+        ("header.sql", GOOD.to_owned(), "header"),
+        ("summary.sql", detection("evil", GOOD).replace("{source} {count}", "{who}"), "{who}"),
+    ] {
+        pack.add(&sql, name, &text).await;
+        let refused = pack.refused().last().cloned().unwrap();
+        assert_eq!(refused.file, name, "{name} is not refused");
+        assert!(refused.reason.contains(named), "{name}: {}", refused.reason);
+    }
+    assert_eq!(pack.detections().len(), 1);
+    assert_eq!(pack.signals(), None, "a detection without signals wants every row");
+}
+
+#[tokio::test]
+async fn a_users_folder_is_read_beside_the_built_in_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine.sql"), detection("mine", GOOD)).unwrap();
+    std::fs::write(folder.path().join("bad.sql"), "SELECT 1").unwrap();
+    std::fs::write(folder.path().join("notes.txt"), "not a detection").unwrap();
+    let pack = Pack::with_folder(&sql(), folder.path()).await.unwrap();
+    assert!(pack.detections().iter().any(|detection| detection.header.id == "mine"));
+    assert_eq!(pack.detections().len(), BUILT_IN.len() + 1);
+    assert_eq!(pack.refused().len(), 1);
+    assert!(Pack::with_folder(&sql(), &folder.path().join("none")).await.is_err());
+}

@@ -1,0 +1,84 @@
+//! What a detection can see in the logs at hand: everything, less, or nothing – and the lines of YAML that would open its eyes.
+
+use super::header::Header;
+use ingest::Coverage;
+
+/// What a detection can see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Every column it uses is carried by some line.
+    Full,
+    /// It works, but something stays unseen.
+    Degraded(Vec<Missing>),
+    /// It cannot find anything.
+    Blind(Vec<Missing>),
+    /// No line has come in yet.
+    NoData,
+}
+
+/// A column that the logs do not carry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The column.
+    pub column: String,
+    /// What is not seen without it.
+    pub unseen: String,
+    /// Keys of the recommended log format that feed it, as `key: "%OPERATOR%"`.
+    pub add: Vec<String>,
+}
+
+impl Sight {
+    /// What the detection with this header sees in logs of this coverage.
+    #[must_use]
+    pub fn of(header: &Header, coverage: &Coverage) -> Self {
+        if coverage.rows() == 0 {
+            return Self::NoData;
+        }
+        let missing = |column: &String, unseen: String| {
+            (coverage.get(column) == 0).then(|| Missing {
+                column: column.clone(),
+                unseen,
+                add: labels_that_feed(column),
+            })
+        };
+        let blind: Vec<Missing> =
+            header.requires.iter().filter_map(|column| missing(column, "everything".to_owned())).collect();
+        if !blind.is_empty() {
+            return Self::Blind(blind);
+        }
+        let degraded: Vec<Missing> =
+            header.degraded.iter().filter_map(|(column, unseen)| missing(column, unseen.clone())).collect();
+        if degraded.is_empty() { Self::Full } else { Self::Degraded(degraded) }
+    }
+
+    /// `evaluable`, `degraded`, `blind` or `no data`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Full => "evaluable",
+            Self::Degraded(_) => "degraded",
+            Self::Blind(_) => "blind",
+            Self::NoData => "no data",
+        }
+    }
+
+    /// What is missing.
+    #[must_use]
+    pub fn missing(&self) -> &[Missing] {
+        match self {
+            Self::Full | Self::NoData => &[],
+            Self::Degraded(missing) | Self::Blind(missing) => missing,
+        }
+    }
+}
+
+/// The lines of the recommended format that feed a column, such as `rbac: "%DYNAMIC_METADATA(envoy.filters.http.rbac)%"`.
+fn labels_that_feed(column: &str) -> Vec<String> {
+    let keys = ingest::schema::index(column)
+        .and_then(|place| ingest::schema::ACCESS_LOGS.get(place))
+        .map(|column| column.fed_by.keys);
+    let format: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(ingest::format::recommended()).unwrap_or_default();
+    let label = |key: &&str| format.get(*key).map(|operator| format!("{key}: {operator}"));
+    keys.unwrap_or_default().iter().filter_map(label).collect()
+}

@@ -1,0 +1,19 @@
+//! meshwarden's core: the store, the SQL session, detections and findings.
+//!
+//! ```text
+//!  AccessLogBatch ─▶ store (hot ∪ cold) ─▶ sql session ─▶ detect ─▶ findings (+ change feed)
+//! ```
+//! It opens no listening socket, reads no clock (time is an argument) and talks to no receiver of alerts.
+
+mod core;
+pub mod detect;
+pub mod finding;
+pub mod findings;
+pub mod json;
+pub mod sql;
+pub mod store;
+mod summary;
+pub mod window;
+
+pub use core::{Core, CoreError, CoreOptions, Keep, Round};
+pub use summary::{Edge, EdgeStats, Minute, Summary};

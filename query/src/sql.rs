@@ -1,0 +1,111 @@
+//! SQL over the access logs: sessions, the product's functions, the fence, and running a query within limits.
+//!
+//! Tables of a session: `access_logs` (every row), `requests` (the rows that count: one per request and reporter, without Start and Periodic
+//! lines), `rejects` (lines that could not be decoded).
+
+mod bind;
+mod fence;
+pub mod functions;
+mod run;
+
+pub(crate) use bind::bind;
+pub use fence::{FenceError, parse_read_only};
+pub use run::{Limits, QueryError, Rowset};
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+    TableProvider,
+};
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::error::Result;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+/// Rows that count: one line per request and reporter. A line without `access_log_type` is an End line.
+/// Source: `envoy.data.accesslog.v3.AccessLogType`.
+pub const COUNTED: &str =
+    "access_log_type IS NULL OR access_log_type IN ('DownstreamEnd', 'TcpConnectionEnd', 'UdpSessionEnd', 'NotSet')";
+
+/// Where sessions come from: one set of functions and settings, a fresh catalog each.
+#[derive(Clone)]
+pub struct Sql {
+    state: Arc<SessionState>,
+}
+
+impl std::fmt::Debug for Sql {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sql")
+    }
+}
+
+impl Sql {
+    /// Sessions that share `memory_bytes` of working memory and never write a file.
+    ///
+    /// # Errors
+    /// If DataFusion refuses its own settings.
+    pub fn new(memory_bytes: usize) -> Result<Self> {
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
+            .with_disk_manager_builder(
+                datafusion::execution::disk_manager::DiskManagerBuilder::default()
+                    .with_mode(datafusion::execution::disk_manager::DiskManagerMode::Disabled),
+            )
+            .build_arc()?;
+        let config = SessionConfig::new()
+            .with_information_schema(true)
+            .set_bool("datafusion.execution.parquet.pushdown_filters", true)
+            .set_str("datafusion.execution.time_zone", "UTC");
+        let state =
+            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let context = SessionContext::new_with_state(state);
+        functions::register(&context)?;
+        Ok(Self { state: Arc::new(context.state()) })
+    }
+
+    fn fresh(&self) -> Result<SessionContext> {
+        let options = &self.state.config().options().catalog;
+        let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema(&options.default_schema, Arc::new(MemorySchemaProvider::new()))?;
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(options.default_catalog.clone(), Arc::new(catalog));
+        let state = SessionStateBuilder::new_from_existing(self.state.as_ref().clone())
+            .with_catalog_list(Arc::new(catalogs))
+            .build();
+        Ok(SessionContext::new_with_state(state))
+    }
+
+    /// A session over these tables.
+    ///
+    /// # Errors
+    /// If `access_logs` has not the columns of the table.
+    pub async fn over(
+        &self,
+        access_logs: Arc<dyn TableProvider>,
+        rejects: Option<Arc<dyn TableProvider>>,
+    ) -> Result<SessionContext> {
+        let context = self.fresh()?;
+        context.register_table("access_logs", access_logs)?;
+        let rejects = rejects.unwrap_or_else(|| empty(ingest::schema::rejects()));
+        context.register_table("rejects", rejects)?;
+        let counted = context.sql(&format!("SELECT * FROM access_logs WHERE {COUNTED}")).await?.into_view();
+        context.register_table("requests", counted)?;
+        Ok(context)
+    }
+
+    /// A session over empty tables, to plan with.
+    ///
+    /// # Errors
+    /// As [`Self::over`].
+    pub async fn over_nothing(&self) -> Result<SessionContext> {
+        self.over(empty(ingest::schema::access_logs()), None).await
+    }
+}
+
+fn empty(schema: SchemaRef) -> Arc<dyn TableProvider> {
+    Arc::new(EmptyTable::new(schema))
+}

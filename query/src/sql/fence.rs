@@ -1,0 +1,92 @@
+//! The fence: which statements are answered at all.
+//!
+//! One statement, at most 256 KiB, and only `SELECT`/`WITH`/`VALUES`, `EXPLAIN`, `SHOW` and `DESCRIBE`. Everything that writes, sets or reads files is
+//! refused here by the statement's kind, and once more by DataFusion's [`SQLOptions`] on the plan.
+
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast;
+
+/// Longest SQL text, bytes.
+pub(super) const MAX_SQL_BYTES: usize = 256 * 1024;
+
+/// Why a statement is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum FenceError {
+    /// Too long.
+    #[error("the SQL has {0} bytes, at most {MAX_SQL_BYTES} are taken")]
+    TooLong(usize),
+    /// Not SQL.
+    #[error("the SQL does not parse: {0}")]
+    Syntax(Box<DataFusionError>),
+    /// None or several.
+    #[error("the SQL holds {0} statements, exactly one is taken")]
+    Count(usize),
+    /// Another kind.
+    #[error("only SELECT, WITH, EXPLAIN and SHOW are answered, not {0}")]
+    Kind(String),
+}
+
+/// Parses one read-only statement.
+///
+/// # Errors
+/// If it is too long, not SQL, several statements or one that does more than read.
+pub fn parse_read_only(sql: &str) -> Result<Statement, FenceError> {
+    if sql.len() > MAX_SQL_BYTES {
+        return Err(FenceError::TooLong(sql.len()));
+    }
+    let syntax = |error| FenceError::Syntax(Box::new(error));
+    let mut statements =
+        DFParserBuilder::new(sql).build().and_then(|mut parser| parser.parse_statements()).map_err(syntax)?;
+    let count = statements.len();
+    let (Some(statement), 1) = (statements.pop_front(), count) else { return Err(FenceError::Count(count)) };
+    if reads_only(&statement) { Ok(statement) } else { Err(FenceError::Kind(first_words(&statement))) }
+}
+
+fn reads_only(statement: &Statement) -> bool {
+    match statement {
+        Statement::Explain(explain) => reads_only(&explain.statement),
+        Statement::Statement(inner) => match inner.as_ref() {
+            ast::Statement::Query(query) => !writes(query),
+            ast::Statement::Explain { statement, .. } => {
+                matches!(statement.as_ref(), ast::Statement::Query(query) if !writes(query))
+            }
+            ast::Statement::ShowTables { .. }
+            | ast::Statement::ShowColumns { .. }
+            | ast::Statement::ShowFunctions { .. }
+            | ast::Statement::ShowVariable { .. }
+            | ast::Statement::ExplainTable { .. } => true,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// A query whose body is, for SQL's grammar, an INSERT, UPDATE or DELETE, or that selects INTO a table.
+fn writes(query: &ast::Query) -> bool {
+    fn body_writes(body: &ast::SetExpr) -> bool {
+        match body {
+            ast::SetExpr::Select(select) => select.into.is_some(),
+            ast::SetExpr::Query(query) => writes(query),
+            ast::SetExpr::SetOperation { left, right, .. } => body_writes(left) || body_writes(right),
+            ast::SetExpr::Values(_) | ast::SetExpr::Table(_) => false,
+            _ => true,
+        }
+    }
+    body_writes(&query.body)
+}
+
+/// The first word or two of a statement, for the error.
+fn first_words(statement: &Statement) -> String {
+    statement.to_string().split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// Holds a plan against DataFusion's own options: no DDL, no DML, no SET or transaction.
+pub(super) fn verify(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(plan)
+}
+
+#[cfg(test)]
+mod tests;

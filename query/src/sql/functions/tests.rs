@@ -1,0 +1,75 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+
+#[test]
+fn spiffe_parts_need_the_whole_form() {
+    assert_eq!(spiffe_part("spiffe://cluster.local/ns/bank/sa/pay", 2), Some("bank"));
+    assert_eq!(spiffe_part("cluster.local/ns/bank/sa/pay", 4), Some("pay"));
+    for malformed in [
+        "",
+        "cluster.local",
+        "cluster.local/ns//sa/pay",
+        "cluster.local/sa/pay/ns/bank",
+        "cluster.local/ns/bank/sa/pay/more",
+    ] {
+        assert_eq!(spiffe_part(malformed, 0), None, "{malformed}");
+    }
+}
+
+#[test]
+fn a_block_holds_addresses_however_they_are_spelled() {
+    for (cidr, address, holds) in [
+        ("10.0.0.0/8", "10.255.0.1", Some(true)),
+        ("10.0.0.0/8", "10.255.0.1:8080", Some(true)),
+        ("10.0.0.0/8", "11.0.0.1", Some(false)),
+        ("10.0.0.0/8", "::ffff:10.0.0.1", Some(true)),
+        ("0.0.0.0/0", "203.0.113.9", Some(true)),
+        ("fd00::/8", "[fd12::1]:443", Some(true)),
+        ("fd00::/8", "10.0.0.1", Some(false)),
+        ("192.0.2.1", "192.0.2.1", Some(true)),
+        ("10.0.0.0/33", "10.0.0.1", None),
+        ("10.0.0.0/8", "envoy://internal_client_address/", None),
+        ("nonsense", "10.0.0.1", None),
+    ] {
+        assert_eq!(cidr_contains(cidr, address), holds, "{cidr} {address}");
+    }
+}
+
+#[test]
+fn flags_are_a_set() {
+    assert!(has_flag("URX,UF", "UF") && has_flag("UF,URX", "UF") && !has_flag("UFX", "UF") && !has_flag("-", "UF"));
+}
+
+#[test]
+fn paths_decode_once_and_lose_their_ids() {
+    assert_eq!(url_decode("/a%2e%2e%2Fb%252f%zz%"), "/a../b%2f%zz%");
+    assert_eq!(url_decode("%ff"), "\u{fffd}");
+    assert_eq!(path_template("/orders/17/items/3f2504e0-4f89-11d3-9a0c-0305e82c3301?x=1"), "/orders/{id}/items/{id}");
+    assert_eq!(path_template("/v1/deadbeef/facade"), "/v1/deadbeef/facade");
+    assert_eq!(path_template("/v1/deadbee7"), "/v1/{id}");
+}
+
+#[test]
+fn hosts_lose_port_dot_and_case() {
+    for (authority, host) in [
+        ("Shop.Example.:443", "shop.example"),
+        ("[2001:db8::1]:80", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("a", "a"),
+    ] {
+        assert_eq!(host_of(authority), host);
+    }
+}
+
+#[tokio::test]
+async fn functions_work_in_sql_over_constants_and_columns() {
+    let context = crate::sql::Sql::new(64 << 20).unwrap().over_nothing().await.unwrap();
+    let sql = "SELECT spiffe_namespace(p) AS ns, has_flag('URX,UF', f) AS uf, cidr_contains('10.0.0.0/8', a) AS internal, json_get_str(j, 'k') AS k
+               FROM (VALUES ('spiffe://td/ns/n/sa/s', 'UF', '10.1.1.1:80', '{\"k\":\"v\"}'), (NULL, NULL, 'x', NULL)) AS t(p, f, a, j)";
+    let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+    let shown = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
+    let rows: Vec<&str> = shown.lines().skip(3).take(2).collect();
+    assert_eq!(rows[0].split_whitespace().collect::<String>(), "|n|true|true|v|");
+    assert_eq!(rows[1].split_whitespace().collect::<String>(), "|||||");
+}

@@ -1,0 +1,110 @@
+//! Runs one read-only query within limits: rows, bytes and time.
+
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+
+use super::fence::{FenceError, parse_read_only, verify};
+
+/// What one query may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Rows returned; more are cut off and the result says so.
+    pub rows: usize,
+    /// Arrow bytes returned; more are cut off and the result says so.
+    pub bytes: usize,
+    /// Wall time of planning and running.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { rows: 10_000, bytes: 64 * 1024 * 1024, time: Duration::from_secs(30) }
+    }
+}
+
+/// What a query returned.
+#[derive(Clone, Debug)]
+pub struct Rowset {
+    /// Its columns.
+    pub schema: SchemaRef,
+    /// Its rows.
+    pub batches: Vec<RecordBatch>,
+    /// Whether a limit cut rows off.
+    pub truncated: bool,
+}
+
+/// A query that was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// Refused before planning.
+    #[error(transparent)]
+    Fence(#[from] FenceError),
+    /// It does not plan: unknown names, types that do not fit.
+    #[error("the SQL is not right: {0}")]
+    Plan(Box<DataFusionError>),
+    /// It failed while running.
+    #[error("the query failed: {0}")]
+    Run(Box<DataFusionError>),
+    /// It took too long.
+    #[error("the query took longer than {0:?}: narrow it with a time range, or aggregate")]
+    Time(Duration),
+}
+
+impl Rowset {
+    /// Runs `sql` in `context`.
+    ///
+    /// # Errors
+    /// If it is refused, wrong, failing or too slow.
+    pub async fn of(context: SessionContext, sql: &str, limits: Limits) -> Result<Self, QueryError> {
+        let statement = parse_read_only(sql)?;
+        // a task of its own: planning is synchronous and would hold the caller's timer
+        let work = tokio::spawn(async move {
+            let plan = context.state().statement_to_plan(statement).await.map_err(plan_error)?;
+            verify(&plan).map_err(plan_error)?;
+            let frame = context.execute_logical_plan(plan).await.map_err(plan_error)?;
+            let mut stream = frame.execute_stream().await.map_err(run_error)?;
+            let mut rowset = Self { schema: stream.schema(), batches: Vec::new(), truncated: false };
+            let (mut rows, mut bytes) = (0, 0);
+            while let Some(batch) = stream.next().await {
+                let mut batch = batch.map_err(run_error)?;
+                let left = limits.rows.saturating_sub(rows);
+                if batch.num_rows() > left {
+                    batch = batch.slice(0, left);
+                    rowset.truncated = true;
+                }
+                rows += batch.num_rows();
+                bytes += batch.get_array_memory_size();
+                if batch.num_rows() > 0 {
+                    rowset.batches.push(batch);
+                }
+                rowset.truncated |= bytes > limits.bytes;
+                if rowset.truncated {
+                    break;
+                }
+            }
+            Ok(rowset)
+        });
+        let abort = work.abort_handle();
+        match tokio::time::timeout(limits.time, work).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(join)) => Err(run_error(DataFusionError::External(Box::new(join)))),
+            Err(_) => {
+                abort.abort();
+                Err(QueryError::Time(limits.time))
+            }
+        }
+    }
+}
+
+fn plan_error(error: DataFusionError) -> QueryError {
+    QueryError::Plan(Box::new(error))
+}
+
+fn run_error(error: DataFusionError) -> QueryError {
+    QueryError::Run(Box::new(error))
+}

@@ -1,0 +1,231 @@
+//! The store: every access log and every reject, once, queryable from the moment `append` returns.
+//!
+//! ```text
+//!  AccessLogBatch ─append─▶ hot (memory, by 5 min of event time) ─flush─▶ cold (Parquet files, committed through Delta Lake)
+//!                            └──────────────── snapshot: one consistent cut ────────────────┘─▶ TableProvider ─▶ SQL
+//!
+//!  DIR/meshwarden.json  format          DIR/access_logs/  Delta table      DIR/coverage/  sums per source
+//!  DIR/meshwarden.lock  single writer   DIR/rejects/      Delta table
+//! ```
+//! Invariants:
+//! - A row is in hot or in cold, never in both, never in neither: both lists live under one lock, and a flush swaps them in one
+//!   section of it (per table), after the commit is on stable storage.
+//! - Each append gets a sequence number, rising by one, never reused. Each Delta commit names the last one that it covers (`txn`), so
+//!   what is on disk is always "all appends up to S".
+//! - A flush that fails or is dropped half-way loses nothing and can be repeated; two never overlap; appends and queries go on.
+//! - One writer per folder (a lock on a file); any number of readers of what is committed.
+//!
+//! Times are microseconds since the epoch, UTC. Sizes are bytes of memory really held.
+//!
+//! Absent, on purpose: durability of rows that are still hot (the journal's job: it replays what `txn` does not cover), the decision
+//! when to flush (the caller's: [`Store::wants_flush`] says when size asks for it, a clock belongs to `main`), compaction and vacuum.
+
+mod cold;
+mod coverage;
+mod delta;
+mod error;
+mod flush;
+mod folder;
+mod hot;
+mod provider;
+mod snapshot;
+mod span;
+mod state;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+pub use error::StoreError;
+pub use flush::Flushed;
+pub use snapshot::Snapshot;
+pub use state::StoreStats;
+
+use ingest::{AccessLogBatch, Coverage};
+use state::State;
+
+/// How a store behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// [`Store::wants_flush`] when rows in memory hold this many bytes.
+    pub flush_bytes: usize,
+    /// [`Store::wants_flush`] when this many rows are in memory.
+    pub flush_rows: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { flush_bytes: 64 << 20, flush_rows: 1 << 20 }
+    }
+}
+
+/// The store. All methods take `&self`: share it in an `Arc`.
+#[derive(Debug)]
+pub struct Store {
+    options: StoreOptions,
+    state: Arc<RwLock<State>>,
+    backing: Arc<tokio::sync::Mutex<Backing>>,
+}
+
+/// Where rows go when they leave memory.
+#[derive(Debug)]
+enum Backing {
+    /// Nowhere: they stay.
+    Memory,
+    /// There are none: opened for reading.
+    ReadOnly,
+    /// To the folder that this writes to.
+    Folder(Box<flush::Writer>),
+    /// Closed.
+    Closed,
+}
+
+impl Backing {
+    async fn flush(&mut self, state: &RwLock<State>) -> Result<Flushed, StoreError> {
+        match self {
+            Self::Memory => Ok(Flushed::default()),
+            Self::ReadOnly => Err(StoreError::ReadOnly),
+            Self::Folder(writer) => writer.flush(state).await,
+            Self::Closed => Err(StoreError::Closed),
+        }
+    }
+}
+
+impl Store {
+    /// Opens a folder for writing; creates it if need be.
+    ///
+    /// # Errors
+    /// If another process writes to it, a newer version wrote it, or it cannot be read.
+    pub async fn open(dir: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        let (folder, lock) = folder::claim(dir)?;
+        let (writer, state) = flush::Writer::open(folder, lock).await?;
+        Ok(Self::new(options, state, Backing::Folder(Box::new(writer))))
+    }
+
+    /// Opens a folder to read what is committed in it, whether or not another process writes to it. Nothing is changed.
+    ///
+    /// # Errors
+    /// If there is no data, a newer version wrote it, or it cannot be read.
+    pub async fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
+        let folder = folder::find(dir)?;
+        Ok(Self::new(StoreOptions::default(), flush::read(&folder).await?, Backing::ReadOnly))
+    }
+
+    /// A store without a folder: everything stays in memory and is gone with it.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self::new(StoreOptions::default(), State::empty(), Backing::Memory)
+    }
+
+    fn new(options: StoreOptions, mut state: State, backing: Backing) -> Self {
+        state.closed = matches!(backing, Backing::ReadOnly | Backing::Closed);
+        Self { options, state: Arc::new(RwLock::new(state)), backing: Arc::new(tokio::sync::Mutex::new(backing)) }
+    }
+
+    /// Adds a batch, rows and rejects together; when this returns they are queryable. Answers the batch's sequence number.
+    ///
+    /// # Errors
+    /// If the batch does not have the tables' columns, or the store is closed or opened for reading. Then nothing was added.
+    pub async fn append(&self, batch: &AccessLogBatch) -> Result<u64, StoreError> {
+        let (logs, rejected) = {
+            let state = self.read();
+            (state.access_logs.shape.clone(), state.rejects.shape.clone())
+        };
+        // The expensive part happens before the lock is taken.
+        let rows = hot::split(&logs.fit(&batch.rows)?, logs.time_column)?;
+        let rejects = hot::split(&rejected.fit(&batch.rejects)?, rejected.time_column)?;
+        let source = coverage::source_of(batch);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            drop(state);
+            return Err(self.refusal());
+        }
+        state.access_logs.hot.push(rows);
+        state.rejects.hot.push(rejects);
+        if let Some(source) = source {
+            coverage::add(&mut state.coverage, source, &batch.coverage);
+        }
+        state.sequence += 1;
+        Ok(state.sequence)
+    }
+
+    /// Everything as of now: one consistent cut.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.read().snapshot()
+    }
+
+    /// Moves everything appended so far to disk (in memory: does nothing). Waits for a flush that is running. Once begun it is
+    /// carried through, also if the caller stops waiting for it.
+    ///
+    /// # Errors
+    /// If writing or committing fails: then the rows stay in memory, and flushing again is safe.
+    pub async fn flush(&self) -> Result<Flushed, StoreError> {
+        let (state, backing) = (Arc::clone(&self.state), Arc::clone(&self.backing));
+        let task = tokio::spawn(async move { backing.lock().await.flush(&state).await });
+        task.await.map_err(StoreError::Interrupted)?
+    }
+
+    /// Whether enough is in memory to be worth a flush. While one is running only what came after it counts.
+    #[must_use]
+    pub fn wants_flush(&self) -> bool {
+        let running = match self.backing.try_lock().as_deref() {
+            Ok(Backing::Folder(_)) => false,
+            Ok(_) => return false,
+            Err(_) => true,
+        };
+        let state = self.read();
+        let tables = [&state.access_logs, &state.rejects];
+        let hot = tables.iter().map(|table| &table.hot);
+        let frozen = tables.iter().flat_map(|table| &table.frozen).map(|frozen| &frozen.rows).filter(|_| !running);
+        let (rows, bytes) =
+            hot.chain(frozen).fold((0, 0), |(rows, bytes), hot| (rows + hot.rows(), bytes + hot.bytes()));
+        rows >= self.options.flush_rows.max(1) || bytes >= self.options.flush_bytes.max(1)
+    }
+
+    /// What the store holds.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        self.read().stats()
+    }
+
+    /// Which columns each source filled, summed over everything ever appended.
+    #[must_use]
+    pub fn coverage(&self) -> BTreeMap<String, Coverage> {
+        self.read().coverage.clone()
+    }
+
+    /// Flushes and gives the folder back. Appends are refused from here on; queries still see everything.
+    ///
+    /// # Errors
+    /// If the flush fails: then the store stays open, and closing again is safe.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let (state, backing) = (Arc::clone(&self.state), Arc::clone(&self.backing));
+        let task = tokio::spawn(async move {
+            let set_closed = |closed| state.write().unwrap_or_else(PoisonError::into_inner).closed = closed;
+            let mut backing = backing.lock().await;
+            if matches!(*backing, Backing::Folder(_)) {
+                set_closed(true);
+                backing.flush(&state).await.inspect_err(|_| set_closed(false))?;
+            }
+            set_closed(true);
+            *backing = Backing::Closed;
+            Ok(())
+        });
+        task.await.map_err(StoreError::Interrupted)?
+    }
+
+    fn refusal(&self) -> StoreError {
+        match self.backing.try_lock().as_deref() {
+            Ok(Backing::ReadOnly) => StoreError::ReadOnly,
+            _ => StoreError::Closed,
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}

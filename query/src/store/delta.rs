@@ -1,0 +1,247 @@
+//! The Delta log of one table: the only place that names the Delta crate.
+//!
+//! ```text
+//!  DIR/access_logs/part-….zstd.parquet            written by `cold`
+//!  DIR/access_logs/_delta_log/00…07.json          commitInfo · add {path, size, stats} · txn {appId: meshwarden, version: 4711}
+//! ```
+//! `txn.version` is the last sequence number (of `Store::append`) that the table's files cover. The log is the truth: what it names
+//! is in the table, and a sequence number that it covers must never be written again. The crate does not compare it for us, so the
+//! store does before each flush ([`DeltaLog::refresh`]), which also tells a commit that failed from one whose answer was lost.
+//!
+//! Stats carry `numRecords` and min/max of the time column only, in UTC with microseconds; years outside 1..=9999 are left out (not
+//! every reader of Delta can parse them, and the file is then simply always read).
+//!
+//! Absent: scanning through this crate (files are scanned as plain Parquet), checkpoint tuning, vacuum, compaction.
+
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::{Schema, SchemaRef};
+use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::{Action, Add, StructType, Transaction};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::table::state::DeltaTableState;
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::cold::ColdFile;
+use super::error::StoreError;
+use super::folder;
+use super::span::Span;
+
+/// Whose sequence numbers the `txn` actions carry.
+const APP_ID: &str = "meshwarden";
+
+/// An open Delta log, loaded up to some version.
+#[derive(Debug)]
+pub(crate) struct DeltaLog {
+    folder: PathBuf,
+    time_name: String,
+    table: DeltaTable,
+}
+
+impl DeltaLog {
+    /// Opens the log in `folder`, creating table and folder if there is none; also answers the sequence number that it covers.
+    pub(crate) async fn open_or_create(
+        folder: &Path,
+        schema: &SchemaRef,
+        time_column: usize,
+    ) -> Result<(Self, u64), StoreError> {
+        std::fs::create_dir_all(folder).map_err(StoreError::io("create folder", folder))?;
+        let mut log = Self::unloaded(folder, schema, time_column)?;
+        if !log.exists().await? {
+            log.table = CreateBuilder::new()
+                .with_log_store(log.table.log_store())
+                .with_columns(columns(schema).map_err(|source| log.failed("describe", source))?)
+                .with_configuration_property(TableProperty::DataSkippingStatsColumns, Some(log.time_name.clone()))
+                .await
+                .map_err(|source| log.failed("create", source))?;
+            log.sync()?;
+            folder.parent().map_or(Ok(()), folder::sync_folder)?;
+        }
+        let covered = log.refresh().await?;
+        Ok((log, covered))
+    }
+
+    /// Opens the log in `folder` for reading, if there is one; also answers the sequence number that it covers.
+    pub(crate) async fn open(
+        folder: &Path,
+        schema: &SchemaRef,
+        time_column: usize,
+    ) -> Result<Option<(Self, u64)>, StoreError> {
+        if !folder.join("_delta_log").is_dir() {
+            return Ok(None);
+        }
+        let mut log = Self::unloaded(folder, schema, time_column)?;
+        if !log.exists().await? {
+            return Ok(None);
+        }
+        let covered = log.refresh().await?;
+        Ok(Some((log, covered)))
+    }
+
+    fn unloaded(folder: &Path, schema: &SchemaRef, time_column: usize) -> Result<Self, StoreError> {
+        let not_a_url =
+            || StoreError::Foreign { folder: folder.to_owned(), reason: "the path has no URL form".to_owned() };
+        let url = Url::from_directory_path(folder).map_err(|()| not_a_url())?;
+        let table = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).map_err(|source| {
+            StoreError::Delta { action: "open", folder: folder.to_owned(), source: Box::new(source) }
+        })?;
+        let time_name = schema.fields().get(time_column).map(|field| field.name().clone()).unwrap_or_default();
+        Ok(Self { folder: folder.to_owned(), time_name, table })
+    }
+
+    async fn exists(&self) -> Result<bool, StoreError> {
+        self.table.verify_deltatable_existence().await.map_err(|source| self.failed("look for", source))
+    }
+
+    /// Loads what was committed since, and answers the sequence number that the log covers (0: none).
+    pub(crate) async fn refresh(&mut self) -> Result<u64, StoreError> {
+        self.table.update_state().await.map_err(|source| self.failed("load", source))?;
+        let version = self
+            .state()?
+            .transaction_version(self.table.log_store().as_ref(), APP_ID)
+            .await
+            .map_err(|source| self.failed("read the transaction of", source))?;
+        u64::try_from(version.unwrap_or(0)).map_err(|_| {
+            self.foreign(format!("its transaction of {APP_ID} has the negative version {}", version.unwrap_or(0)))
+        })
+    }
+
+    /// Version of the log that is loaded.
+    pub(crate) fn version(&self) -> Option<u64> {
+        self.table.version()
+    }
+
+    /// The files of the table as of the loaded version.
+    pub(crate) fn files(&self) -> Result<Vec<ColdFile>, StoreError> {
+        let log_data = self.state()?.snapshot().try_log_data().map_err(|source| self.failed("list", source))?;
+        let mut files = Vec::with_capacity(log_data.num_files());
+        for file in log_data.iter() {
+            if file.deletion_vector_descriptor().is_some() {
+                return Err(self.foreign(format!(
+                    "{} has a deletion vector, which would bring deleted rows back; rewrite the table without (OPTIMIZE/PURGE)",
+                    file.path()
+                )));
+            }
+            let stats: Option<Value> = file.stats().and_then(|stats| serde_json::from_str(&stats).ok());
+            files.push(ColdFile {
+                path: self.folder.join(file.path().as_ref()),
+                bytes: u64::try_from(file.size()).unwrap_or(0),
+                rows: stats.as_ref().and_then(|stats| stats.get("numRecords")?.as_u64()),
+                span: stats.as_ref().and_then(|stats| self.span(stats)),
+            });
+        }
+        Ok(files)
+    }
+
+    /// Commits `file` (if any) together with the sequence number that the table now covers, and puts the log on stable storage.
+    ///
+    /// After an error the commit may have happened all the same: `refresh` and compare before trying again.
+    pub(crate) async fn commit(&mut self, file: Option<&ColdFile>, sequence: u64) -> Result<(), StoreError> {
+        let version =
+            i64::try_from(sequence).map_err(|_| self.foreign(format!("sequence {sequence} is out of range")))?;
+        let adds = file.map(|file| self.add(file)).transpose()?;
+        let properties = CommitProperties::default().with_application_transaction(Transaction::new(APP_ID, version));
+        let finalized = CommitBuilder::from(properties)
+            .with_actions(adds.into_iter().map(Action::Add).collect())
+            .build(
+                Some(self.state()?),
+                self.table.log_store(),
+                DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None },
+            )
+            .await
+            .map_err(|source| self.failed("commit to", source))?;
+        self.table.state = Some(finalized.snapshot());
+        self.sync()
+    }
+
+    fn add(&self, file: &ColdFile) -> Result<Add, StoreError> {
+        let name = file.path.strip_prefix(&self.folder).ok().and_then(Path::to_str);
+        let name = name.ok_or_else(|| self.foreign(format!("{} is not inside of it", file.path.display())))?;
+        let modified = std::fs::metadata(&file.path)
+            .and_then(|metadata| metadata.modified())
+            .map_err(StoreError::io("look at", &file.path))?;
+        Ok(Add {
+            path: name.to_owned(),
+            size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
+            modification_time: DateTime::<Utc>::from(modified).timestamp_millis(),
+            data_change: true,
+            stats: Some(self.stats(file).to_string()),
+            ..Add::default()
+        })
+    }
+
+    fn stats(&self, file: &ColdFile) -> Value {
+        let mut stats = json!({ "numRecords": file.rows });
+        if let Some((earliest, latest)) =
+            file.span.and_then(|span| Some((text_of(span.earliest)?, text_of(span.latest)?)))
+        {
+            stats["minValues"] = json!({ &self.time_name: earliest });
+            stats["maxValues"] = json!({ &self.time_name: latest });
+            stats["nullCount"] = json!({ &self.time_name: 0 });
+        }
+        stats
+    }
+
+    fn span(&self, stats: &Value) -> Option<Span> {
+        let time = |side: &str| {
+            let text = stats.get(side)?.get(&self.time_name)?.as_str()?;
+            Some(DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
+        };
+        Some(Span { earliest: time("minValues")?, latest: time("maxValues")? })
+    }
+
+    /// Puts the newest log entries and the two folders on stable storage: the libraries below leave that to the operating system.
+    fn sync(&self) -> Result<(), StoreError> {
+        let log = self.folder.join("_delta_log");
+        if let Some(version) = self.table.version() {
+            for name in [
+                format!("{version:020}.json"),
+                format!("{version:020}.checkpoint.parquet"),
+                "_last_checkpoint".to_owned(),
+            ] {
+                let path = log.join(name);
+                if path.exists() {
+                    folder::sync_file(&path)?;
+                }
+            }
+        }
+        folder::sync_folder(&log)?;
+        folder::sync_folder(&self.folder)
+    }
+
+    fn state(&self) -> Result<&DeltaTableState, StoreError> {
+        self.table.snapshot().map_err(|source| self.failed("use", source))
+    }
+
+    fn failed(&self, action: &'static str, source: DeltaTableError) -> StoreError {
+        StoreError::Delta { action, folder: self.folder.clone(), source: Box::new(source) }
+    }
+
+    /// The table's folder, absolute.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The log says something that cannot be right.
+    pub(crate) fn foreign(&self, reason: String) -> StoreError {
+        StoreError::Foreign { folder: self.folder.clone(), reason }
+    }
+}
+
+/// The Delta form of the schema: every column may be null, so that columns can come and go.
+fn columns(schema: &Schema) -> Result<Vec<deltalake_core::StructField>, DeltaTableError> {
+    let fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let columns: StructType = (&Schema::new(fields)).try_into_kernel()?;
+    Ok(columns.fields().cloned().collect())
+}
+
+/// `2026-11-23T17:00:00.000001Z`, if every reader of Delta can parse it.
+fn text_of(micros: i64) -> Option<String> {
+    let time = DateTime::from_timestamp_micros(micros).filter(|time| (1..=9999).contains(&time.year()))?;
+    Some(time.to_rfc3339_opts(SecondsFormat::Micros, true))
+}

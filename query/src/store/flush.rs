@@ -1,0 +1,179 @@
+//! Moving rows from memory to disk, in steps that can be cut off anywhere.
+//!
+//! ```text
+//!  1 reconcile   ask both Delta logs what they cover: a commit whose answer was lost is taken over, not repeated
+//!  2 freeze      one lock section: sequence S, all rows up to S, the coverage up to S
+//!  3 rejects     write Parquet ─▶ sync ─▶ commit with txn S ─▶ sync ─▶ one lock section: memory out, file in
+//!  4 access_logs the same, after the coverage file of S; this commit is what "flushed up to S" means
+//! ```
+//! Appends go on during all of it. A failure leaves the frozen rows in memory, queryable, and the next flush takes them along.
+//!
+//! Seam for the journal (later): after step 4 everything up to S is on stable storage and the journal may forget it. A journal that is
+//! replayed must skip, per table, what that table's `txn` covers (`Table::flushed`; the two differ if the process died between 3
+//! and 4).
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+
+use super::cold::{self, ColdFile};
+use super::coverage;
+use super::delta::DeltaLog;
+use super::error::StoreError;
+use super::folder::{self, WriterLock};
+use super::hot::Piece;
+use super::state::State;
+use super::table::{Shape, Table};
+
+/// What one flush did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// Access logs moved to disk.
+    pub rows: u64,
+    /// Rejects moved to disk.
+    pub rejects: u64,
+    /// Size of the new Parquet files, bytes.
+    pub bytes: u64,
+    /// Every append up to this number is on stable storage.
+    pub sequence: u64,
+    /// Version of the Delta table `access_logs` (`None`: in memory, nothing is ever flushed).
+    pub version: Option<u64>,
+}
+
+/// What it takes to write to a folder.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    folder: PathBuf,
+    access_logs: DeltaLog,
+    rejects: DeltaLog,
+    _lock: WriterLock,
+}
+
+/// Which of the two tables.
+type Pick = fn(&mut State) -> &mut Table;
+const ACCESS_LOGS: Pick = |state| &mut state.access_logs;
+const REJECTS: Pick = |state| &mut state.rejects;
+
+impl Writer {
+    /// Opens or creates the tables in a folder that `lock` was taken for, and answers what is in them.
+    pub(crate) async fn open(folder: PathBuf, lock: WriterLock) -> Result<(Self, State), StoreError> {
+        let (logs, rejected) = (State::access_logs_shape(), State::rejects_shape());
+        let (access_logs, access_logs_table) = open_table(&folder, logs).await?;
+        let (rejects, rejects_table) = open_table(&folder, rejected).await?;
+        let coverage = coverage::load(&folder, access_logs_table.flushed)?;
+        let state = State::new(access_logs_table, rejects_table, coverage);
+        Ok((Self { folder, access_logs, rejects, _lock: lock }, state))
+    }
+
+    /// Moves everything appended so far to disk.
+    pub(crate) async fn flush(&mut self, state: &RwLock<State>) -> Result<Flushed, StoreError> {
+        reconcile(&mut self.rejects, state, REJECTS).await?;
+        reconcile(&mut self.access_logs, state, ACCESS_LOGS).await?;
+        let (sequence, before, sums, rejects, rows) = {
+            let mut state = write(state);
+            let sequence = state.sequence;
+            let (rejects, rows) = (state.rejects.freeze(sequence), state.access_logs.freeze(sequence));
+            (sequence, state.access_logs.flushed, state.coverage.clone(), rejects, rows)
+        };
+        let mut flushed = Flushed { sequence, version: self.access_logs.version(), ..Flushed::default() };
+        if sequence == before {
+            return Ok(flushed);
+        }
+        if !rejects.is_empty() {
+            let file = move_to_disk(&mut self.rejects, state, REJECTS, rejects, sequence).await?;
+            count(file, &mut flushed.rejects, &mut flushed.bytes);
+        }
+        coverage::save(&self.folder, sequence, &sums)?;
+        let file = move_to_disk(&mut self.access_logs, state, ACCESS_LOGS, rows, sequence).await?;
+        count(file, &mut flushed.rows, &mut flushed.bytes);
+        coverage::forget_others(&self.folder, [before, sequence]);
+        flushed.version = self.access_logs.version();
+        tracing::info!(
+            rows = flushed.rows,
+            rejects = flushed.rejects,
+            bytes = flushed.bytes,
+            sequence,
+            version = flushed.version,
+            "flushed"
+        );
+        Ok(flushed)
+    }
+}
+
+/// The tables of a folder as committed, for reading.
+pub(crate) async fn read(folder: &Path) -> Result<State, StoreError> {
+    let mut tables = Vec::with_capacity(2);
+    // Rejects last: a writer commits them first, so what is read of them is never older than what is read of the access logs.
+    for shape in [State::access_logs_shape(), State::rejects_shape()] {
+        let log = DeltaLog::open(&folder.join(shape.name), &shape.schema, shape.time_column).await?;
+        tables.push(match log {
+            Some((log, covered)) => Table::new(shape, log.files()?, covered),
+            None => Table::new(shape, Vec::new(), 0),
+        });
+    }
+    let [access_logs, rejects]: [Table; 2] =
+        tables.try_into().map_err(|_| StoreError::NoData { folder: folder.to_owned() })?;
+    let coverage = coverage::load(folder, access_logs.flushed)?;
+    Ok(State::new(access_logs, rejects, coverage))
+}
+
+async fn open_table(folder: &Path, shape: Arc<Shape>) -> Result<(DeltaLog, Table), StoreError> {
+    let (log, covered) = DeltaLog::open_or_create(&folder.join(shape.name), &shape.schema, shape.time_column).await?;
+    let table = Table::new(shape, log.files()?, covered);
+    Ok((log, table))
+}
+
+/// Takes over what the log covers and this process does not know of: its own last commit, if the answer to it was lost.
+async fn reconcile(log: &mut DeltaLog, state: &RwLock<State>, pick: Pick) -> Result<(), StoreError> {
+    let covered = log.refresh().await?;
+    let mut state = write(state);
+    let table = pick(&mut state);
+    if covered == table.flushed {
+        return Ok(());
+    }
+    if !table.frozen.iter().any(|frozen| frozen.up_to == covered) {
+        let flushed = table.flushed;
+        return Err(log.foreign(format!(
+            "it covers appends up to {covered}, this process wrote {flushed}: something else writes to it"
+        )));
+    }
+    table.settle(log.files()?, covered);
+    Ok(())
+}
+
+/// Writes frozen rows, commits them, and lets go of them.
+async fn move_to_disk(
+    log: &mut DeltaLog,
+    state: &RwLock<State>,
+    pick: Pick,
+    pieces: Vec<Arc<Piece>>,
+    sequence: u64,
+) -> Result<Option<ColdFile>, StoreError> {
+    let shape = Arc::clone(&pick(&mut write(state)).shape);
+    let file = if pieces.is_empty() {
+        None
+    } else {
+        let name = format!("part-{sequence:020}-{}.zstd.parquet", uuid::Uuid::new_v4().simple());
+        let (path, folder) = (log.folder().join(name), log.folder().to_owned());
+        let written = tokio::task::spawn_blocking(move || {
+            let file = cold::write(&path, &shape.schema, shape.time_column, &pieces)?;
+            folder::sync_folder(&folder)?;
+            Ok::<_, StoreError>(file)
+        });
+        Some(written.await.map_err(StoreError::Interrupted)??)
+    };
+    log.commit(file.as_ref(), sequence).await?;
+    let files = log.files()?;
+    pick(&mut write(state)).settle(files, sequence);
+    Ok(file)
+}
+
+fn count(file: Option<ColdFile>, rows: &mut u64, bytes: &mut u64) {
+    if let Some(file) = file {
+        *rows += file.rows.unwrap_or(0);
+        *bytes += file.bytes;
+    }
+}
+
+fn write(state: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
+    state.write().unwrap_or_else(PoisonError::into_inner)
+}

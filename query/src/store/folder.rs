@@ -1,0 +1,117 @@
+//! The data folder itself: which format it has, who may write to it, and getting its files onto stable storage.
+//!
+//! ```text
+//!  DIR/meshwarden.json      {"format":1}                    what a newer or older program checks first
+//!  DIR/meshwarden.lock      locked while a writer is open; holds its process id, for the message only
+//!  DIR/coverage/…           see `coverage`
+//!  DIR/access_logs, DIR/rejects                             see `delta`
+//! ```
+//! Absent: migration from an older format (there is none yet).
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::StoreError;
+
+/// The format that this program writes, and the newest that it reads.
+const FORMAT: u64 = 1;
+const FORMAT_FILE: &str = "meshwarden.json";
+const LOCK_FILE: &str = "meshwarden.lock";
+
+#[derive(Serialize, Deserialize)]
+struct FormatFile {
+    format: u64,
+}
+
+/// The right to write to a folder; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct WriterLock(#[allow(dead_code)] File);
+
+/// Creates the folder if need be, takes the writer's lock, and checks or writes the format.
+pub(crate) fn claim(folder: &Path) -> Result<(PathBuf, WriterLock), StoreError> {
+    std::fs::create_dir_all(folder).map_err(StoreError::io("create folder", folder))?;
+    let folder = folder.canonicalize().map_err(StoreError::io("find", folder))?;
+    // The format first: a folder of a newer version is not even to be locked.
+    let known = check_format(&folder)?;
+    let lock = lock(&folder)?;
+    if !known {
+        write_durably(&folder.join(FORMAT_FILE), format!("{{\"format\":{FORMAT}}}\n").as_bytes())?;
+    }
+    Ok((folder, lock))
+}
+
+/// Finds a folder to read and checks its format.
+pub(crate) fn find(folder: &Path) -> Result<PathBuf, StoreError> {
+    let nothing = || StoreError::NoData { folder: folder.to_owned() };
+    let found = match folder.canonicalize() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(nothing()),
+        other => other.map_err(StoreError::io("find", folder))?,
+    };
+    if check_format(&found)? { Ok(found) } else { Err(nothing()) }
+}
+
+/// Whether the folder declares a format that this program reads (`false`: it declares none).
+fn check_format(folder: &Path) -> Result<bool, StoreError> {
+    let path = folder.join(FORMAT_FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        other => other.map_err(StoreError::io("read", &path))?,
+    };
+    match serde_json::from_str::<FormatFile>(&text) {
+        Ok(FormatFile { format: found }) if found > FORMAT => {
+            Err(StoreError::NewerFormat { folder: folder.to_owned(), found, known: FORMAT })
+        }
+        Ok(FormatFile { format: 0 }) => {
+            Err(StoreError::BadFormat { path, reason: "format 0 never existed".to_owned() })
+        }
+        Ok(_) => Ok(true),
+        Err(error) => Err(StoreError::BadFormat { path, reason: error.to_string() }),
+    }
+}
+
+fn lock(folder: &Path) -> Result<WriterLock, StoreError> {
+    let path = folder.join(LOCK_FILE);
+    let mut file = OpenOptions::new()
+        .create(true)
+        .read(true)
+        .write(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(StoreError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let process = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse::<u32>().ok());
+            let holder = process.map(|id| format!(" (process {id})")).unwrap_or_default();
+            return Err(StoreError::Locked { folder: folder.to_owned(), holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", path)(error)),
+    }
+    // For the message above only, so it need not reach the disk.
+    let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    noted.map_err(StoreError::io("write", &path))?;
+    Ok(WriterLock(file))
+}
+
+/// Replaces a small file as a whole: new name, sync, rename, sync the folder.
+pub(crate) fn write_durably(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let new = path.with_extension("new");
+    std::fs::write(&new, content).map_err(StoreError::io("write", &new))?;
+    sync_file(&new)?;
+    std::fs::rename(&new, path).map_err(StoreError::io("replace", path))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Puts a file's content on stable storage.
+pub(crate) fn sync_file(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", path))
+}
+
+/// Puts a folder's list of names on stable storage. Where folders cannot be opened as files (Windows) the file system does it.
+pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    if cfg!(unix) { sync_file(path) } else { Ok(()) }
+}

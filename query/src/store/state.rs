@@ -1,0 +1,92 @@
+//! What the store knows at one instant; everything in here changes under one lock.
+
+use std::sync::Arc;
+
+use ingest::schema;
+
+use super::coverage::Sums;
+use super::snapshot::Snapshot;
+use super::table::{Shape, Table};
+
+/// Both tables, and how far appending got.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Decoded lines.
+    pub(crate) access_logs: Table,
+    /// Lines that could not be decoded.
+    pub(crate) rejects: Table,
+    /// Number of the last append (0: none yet). Never used twice, also across restarts.
+    pub(crate) sequence: u64,
+    /// Coverage of everything appended, by source.
+    pub(crate) coverage: Sums,
+    /// Appends are refused.
+    pub(crate) closed: bool,
+}
+
+impl State {
+    /// What was found on disk (or nothing).
+    pub(crate) fn new(access_logs: Table, rejects: Table, coverage: Sums) -> Self {
+        let sequence = access_logs.flushed.max(rejects.flushed);
+        Self { access_logs, rejects, sequence, coverage, closed: false }
+    }
+
+    /// Nothing.
+    pub(crate) fn empty() -> Self {
+        let table = |shape| Table::new(shape, Vec::new(), 0);
+        Self::new(table(Self::access_logs_shape()), table(Self::rejects_shape()), Sums::new())
+    }
+
+    /// Columns of `access_logs`, found by `time`.
+    pub(crate) fn access_logs_shape() -> Arc<Shape> {
+        Arc::new(Shape::new("access_logs", schema::access_logs(), "time"))
+    }
+
+    /// Columns of `rejects`, found by `received_at`.
+    pub(crate) fn rejects_shape() -> Arc<Shape> {
+        Arc::new(Shape::new("rejects", schema::rejects(), "received_at"))
+    }
+
+    /// Both tables as of now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot { access_logs: self.access_logs.cut(), rejects: self.rejects.cut(), sequence: self.sequence }
+    }
+
+    /// Numbers for people and metrics.
+    pub(crate) fn stats(&self) -> StoreStats {
+        let span = self.access_logs.span();
+        StoreStats {
+            hot_rows: self.access_logs.hot_rows(),
+            hot_bytes: self.access_logs.hot_bytes() + self.rejects.hot_bytes(),
+            cold_rows: self.access_logs.cold_rows(),
+            cold_files: self.access_logs.cold.len() as u64,
+            rejects: self.rejects.hot_rows() + self.rejects.cold_rows(),
+            sequence: self.sequence,
+            flushed_sequence: self.access_logs.flushed,
+            earliest: span.map(|span| span.earliest),
+            latest: span.map(|span| span.latest),
+        }
+    }
+}
+
+/// What a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct StoreStats {
+    /// Access logs in memory.
+    pub hot_rows: u64,
+    /// Memory held by rows of both tables, bytes.
+    pub hot_bytes: u64,
+    /// Access logs on disk.
+    pub cold_rows: u64,
+    /// Parquet files of `access_logs`.
+    pub cold_files: u64,
+    /// Rejects, in memory and on disk.
+    pub rejects: u64,
+    /// The last append.
+    pub sequence: u64,
+    /// The last append that is on stable storage with all before it.
+    pub flushed_sequence: u64,
+    /// Time of the first access log, µs since the epoch (`None`: no rows).
+    pub earliest: Option<i64>,
+    /// Time of the last access log, µs since the epoch (`None`: no rows).
+    pub latest: Option<i64>,
+}

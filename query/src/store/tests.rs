@@ -1,0 +1,335 @@
+//! The store's promises, against a model that is a plain list of rows.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod rows;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Flushed, Snapshot, Store, StoreError, StoreOptions};
+use crate::window::Window;
+use rows::{MINUTE, batch, ids, sql, sql_over, table_ids};
+
+async fn open(dir: &Path) -> Store {
+    Store::open(dir, StoreOptions::default()).await.unwrap()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Times in minutes, and a number of rejects.
+    Append(Vec<i64>, usize),
+    Flush,
+    /// Begin a flush and stop waiting for it after so many µs.
+    AbandonFlush(u64),
+    Query,
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let times = prop_oneof![
+        prop::collection::vec(0i64..4, 0..40),
+        prop::collection::vec(-90i64..90, 1..40),
+        prop::collection::vec(0i64..100_000, 60..140),
+    ];
+    prop_oneof![
+        4 => (times, 0usize..3).prop_map(|(times, rejects)| Step::Append(times, rejects)),
+        2 => Just(Step::Flush),
+        1 => (0u64..20_000).prop_map(Step::AbandonFlush),
+        1 => Just(Step::Query),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn every_row_is_there_exactly_once(steps in prop::collection::vec(step(), 1..14)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let mut store = open(dir.path()).await;
+            let (mut logs, mut rejects) = (Vec::new(), Vec::new());
+            let mut appends = 0;
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Append(minutes, rejected) => {
+                        let times: Vec<i64> = minutes.iter().map(|minute| minute * MINUTE).collect();
+                        let batch = batch(&format!("s{number}"), &times, rejected);
+                        logs.extend(ids(&batch.rows));
+                        rejects.extend(ids(&batch.rejects));
+                        appends += 1;
+                        assert_eq!(store.append(&batch).await.unwrap(), appends);
+                    }
+                    Step::Flush => assert_eq!(store.flush().await.unwrap().sequence, appends),
+                    Step::AbandonFlush(micros) => drop(tokio::time::timeout(Duration::from_micros(micros), store.flush()).await),
+                    Step::Query => {}
+                    Step::Reopen => {
+                        store.close().await.unwrap();
+                        store = open(dir.path()).await;
+                    }
+                }
+                check(&store.snapshot(), &logs, &rejects).await;
+                let stats = store.stats();
+                assert_eq!(stats.hot_rows + stats.cold_rows, logs.len() as u64);
+                assert_eq!(stats.rejects, rejects.len() as u64);
+                assert_eq!(stats.sequence, appends);
+            }
+            store.close().await.unwrap();
+            check(&store.snapshot(), &logs, &rejects).await;
+            check(&Store::open_read_only(dir.path()).await.unwrap().snapshot(), &logs, &rejects).await;
+        });
+    }
+}
+
+async fn check(snapshot: &Snapshot, logs: &[String], rejects: &[String]) {
+    let count = sql(snapshot, "select count(*), count(distinct log_id) from access_logs").await;
+    assert_eq!(count, [[logs.len().to_string(), logs.len().to_string()]]);
+    let sorted = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+    assert_eq!(table_ids(snapshot.access_logs()).await, sorted(logs));
+    assert_eq!(table_ids(snapshot.rejects()).await, sorted(rejects));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_snapshot_is_a_prefix_of_what_was_appended_also_during_flushes() {
+    const ROWS: usize = 50;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    let flushing = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            for _ in 0..8 {
+                store.flush().await.unwrap();
+            }
+        }
+    });
+    let first = store.snapshot();
+    let mut number: usize = 0;
+    while !flushing.is_finished() {
+        let times: Vec<i64> = (0..ROWS as i64).map(|row| row * MINUTE).collect();
+        store.append(&batch(&format!("s{number}"), &times, 0)).await.unwrap();
+        number += 1;
+        let snapshot = store.snapshot();
+        let count = sql(&snapshot, "select count(log_id), count(distinct log_id) from access_logs").await;
+        let expected = (snapshot.sequence() as usize * ROWS).to_string();
+        assert_eq!(count, [[expected.clone(), expected]]);
+    }
+    flushing.await.unwrap();
+    assert_eq!(sql(&first, "select count(*) from access_logs").await, [["0"]]);
+    assert!(store.stats().cold_files > 0, "no flush happened while appending");
+}
+
+#[tokio::test]
+async fn reopening_finds_rows_sequence_and_coverage() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    assert_eq!(store.append(&batch("gw", &[0, MINUTE], 1)).await.unwrap(), 1);
+    assert_eq!(store.append(&batch("gw", &[2 * MINUTE], 0)).await.unwrap(), 2);
+    assert_eq!(store.append(&batch("web", &[], 2)).await.unwrap(), 3);
+    let (coverage, stats) = (store.coverage(), store.stats());
+    assert_eq!((coverage["gw"].get("time"), stats.earliest, stats.latest), (3, Some(0), Some(2 * MINUTE)));
+    store.close().await.unwrap();
+    assert!(matches!(store.append(&batch("gw", &[0], 0)).await, Err(StoreError::Closed)));
+
+    let store = open(dir.path()).await;
+    assert_eq!(store.coverage(), coverage);
+    let stats = store.stats();
+    assert_eq!((stats.cold_rows, stats.rejects, stats.earliest, stats.latest), (3, 3, Some(0), Some(2 * MINUTE)));
+    assert_eq!((stats.sequence, stats.flushed_sequence, stats.hot_rows, stats.hot_bytes), (3, 3, 0, 0));
+    assert_eq!(store.append(&batch("gw", &[0], 0)).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn one_writer_any_number_of_readers() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(Store::open_read_only(&dir.path().join("nothing")).await, Err(StoreError::NoData { .. })));
+    assert!(matches!(Store::open_read_only(dir.path()).await, Err(StoreError::NoData { .. })));
+    let store = open(dir.path()).await;
+    store.append(&batch("gw", &[0], 0)).await.unwrap();
+    store.flush().await.unwrap();
+    store.append(&batch("gw", &[0], 0)).await.unwrap();
+
+    let refused = Store::open(dir.path(), StoreOptions::default()).await.unwrap_err().to_string();
+    let folder = dir.path().canonicalize().unwrap().display().to_string();
+    assert!(refused.contains(&folder) && refused.contains(&std::process::id().to_string()), "{refused}");
+
+    let reader = Store::open_read_only(dir.path()).await.unwrap();
+    assert_eq!(sql(&reader.snapshot(), "select count(*) from access_logs").await, [["1"]]);
+    assert!(matches!(reader.append(&batch("gw", &[0], 0)).await, Err(StoreError::ReadOnly)));
+    assert!(matches!(reader.flush().await, Err(StoreError::ReadOnly)));
+    drop(store);
+    drop(open(dir.path()).await);
+}
+
+#[tokio::test]
+async fn a_newer_or_broken_format_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("meshwarden.json");
+    for (text, reason) in
+        [("{\"format\":2}", "newer version"), ("{\"format\":0}", "never existed"), ("x", "which data format")]
+    {
+        std::fs::write(&file, text).unwrap();
+        for error in [
+            Store::open(dir.path(), StoreOptions::default()).await.unwrap_err(),
+            Store::open_read_only(dir.path()).await.unwrap_err(),
+        ] {
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "something was written");
+    }
+}
+
+#[tokio::test]
+async fn a_window_reads_its_rows_and_skips_other_pieces_and_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    for hour in 0..4 {
+        let times: Vec<i64> = (0..60).map(|minute| (hour * 60 + minute) * MINUTE).collect();
+        store.append(&batch(&format!("h{hour}"), &times, 0)).await.unwrap();
+        if hour < 3 {
+            store.flush().await.unwrap();
+        }
+    }
+    let snapshot = store.snapshot();
+    for (start, end) in [(0, 1), (55, 65), (61, 62), (179, 181), (200, 210), (-10, 500), (239, 240), (240, 300)] {
+        let window = Window::new(start * MINUTE, end * MINUTE).unwrap();
+        let inside = format!(
+            "select count(log_id) from t where time >= arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))') \
+             and time < arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')",
+            window.start(),
+            window.end()
+        );
+        let expected = (end.min(240) - start.max(0)).max(0).to_string();
+        assert_eq!(
+            sql_over(snapshot.access_logs_between(window), &inside).await,
+            [[expected.clone()]],
+            "{start}..{end}"
+        );
+        assert_eq!(sql_over(snapshot.access_logs(), &inside).await, [[expected]], "{start}..{end}");
+    }
+    // An hour on disk, or five minutes in memory, and nothing else.
+    let rows_read = async |start, end| {
+        let window = Window::new(start * MINUTE, end * MINUTE).unwrap();
+        sql_over(snapshot.access_logs_between(window), "select count(*) from t").await
+    };
+    assert_eq!(rows_read(61, 62).await, [["60"]]);
+    assert_eq!(rows_read(201, 202).await, [["5"]]);
+    let plan = sql_over(snapshot.access_logs(), "explain select log_id from t where time < '1970-01-01T00:30:00Z'")
+        .await
+        .concat()
+        .join("\n");
+    assert_eq!(plan.matches(".parquet").count(), 1, "{plan}");
+}
+
+#[tokio::test]
+async fn each_flush_is_one_version_of_the_log_and_says_what_it_covers() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    for (appends, version) in [(2, 1), (3, 2)] {
+        for _ in 0..appends {
+            store.append(&batch("gw", &[1_234_567, 5 * MINUTE], 0)).await.unwrap();
+        }
+        let flushed = store.flush().await.unwrap();
+        assert_eq!((flushed.version, flushed.rows), (Some(version), 2 * appends));
+        assert_eq!(store.flush().await.unwrap(), Flushed { rows: 0, rejects: 0, bytes: 0, ..flushed });
+    }
+    let log = dir.path().join("access_logs/_delta_log");
+    assert_eq!(std::fs::read_dir(&log).unwrap().count(), 3);
+    let last = std::fs::read_to_string(log.join("00000000000000000002.json")).unwrap();
+    let actions: Vec<serde_json::Value> = last.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let txn = actions.iter().find_map(|action| action.get("txn")).unwrap();
+    assert_eq!((txn["appId"].as_str(), txn["version"].as_u64()), (Some("meshwarden"), Some(5)));
+    let add = actions.iter().find_map(|action| action.get("add")).unwrap();
+    let stats: serde_json::Value = serde_json::from_str(add["stats"].as_str().unwrap()).unwrap();
+    assert_eq!(stats["numRecords"], 6);
+    assert_eq!(stats["minValues"]["time"], "1970-01-01T00:00:01.234567Z");
+    assert_eq!(stats["maxValues"]["time"], "1970-01-01T00:05:00.000000Z");
+    assert_eq!(std::fs::read_dir(dir.path().join("rejects/_delta_log")).unwrap().count(), 1, "no rejects, no commit");
+}
+
+#[tokio::test]
+async fn a_flush_that_fails_loses_nothing_and_can_be_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    store.append(&batch("a", &[0, MINUTE], 2)).await.unwrap();
+    // In the way of the coverage files: rejects are committed by then, access logs are not.
+    let obstacle = dir.path().join("coverage");
+    std::fs::write(&obstacle, "").unwrap();
+    for round in 0..2 {
+        assert!(matches!(store.flush().await, Err(StoreError::Io { .. })));
+        store.append(&batch(&format!("b{round}"), &[0], 1)).await.unwrap();
+        let count = "select (select count(distinct log_id) from access_logs), count(*) from rejects";
+        assert_eq!(sql(&store.snapshot(), count).await, [[(3 + round).to_string(), (3 + round).to_string()]]);
+    }
+    assert!(store.close().await.is_err());
+    store.append(&batch("c", &[0], 0)).await.unwrap();
+    std::fs::remove_file(&obstacle).unwrap();
+    store.close().await.unwrap();
+    let stats = open(dir.path()).await.stats();
+    assert_eq!((stats.cold_rows, stats.rejects, stats.sequence), (5, 4, 4));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_taken_over_not_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    store.append(&batch("a", &[0, MINUTE], 0)).await.unwrap();
+    // A socket cannot be synced, so the flush fails after its commit.
+    let socket = dir.path().join("access_logs/_delta_log/00000000000000000001.checkpoint.parquet");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    assert!(matches!(store.flush().await, Err(StoreError::Io { action: "sync", .. })));
+    assert_eq!((store.stats().hot_rows, store.stats().cold_rows), (2, 0));
+    drop(listener);
+    std::fs::remove_file(&socket).unwrap();
+    store.append(&batch("b", &[0], 0)).await.unwrap();
+    assert_eq!(store.flush().await.unwrap().rows, 1);
+    assert_eq!((store.stats().hot_rows, store.stats().cold_rows), (0, 3));
+    drop(store);
+    assert_eq!(sql(&open(dir.path()).await.snapshot(), "select count(*) from access_logs").await, [["3"]]);
+}
+
+#[tokio::test]
+async fn hostile_times_are_kept_and_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let year = 365 * 24 * 60 * MINUTE;
+    let times = [i64::MIN, -2_500 * year, -1_969 * year, 0, 8_000 * year, 290_000 * year, i64::MAX];
+    for (number, time) in times.iter().enumerate() {
+        store.append(&batch(&format!("one{number}"), &[*time], 0)).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    store.append(&batch("all", &times, 0)).await.unwrap();
+    store.close().await.unwrap();
+    let store = open(dir.path()).await;
+    assert_eq!(
+        sql(&store.snapshot(), "select count(*), count(distinct log_id) from access_logs").await,
+        [["14", "14"]]
+    );
+    let now = Window::new(-MINUTE, MINUTE).unwrap();
+    let near = "select count(log_id) from t where time = '1970-01-01T00:00:00Z'";
+    assert_eq!(sql_over(store.snapshot().access_logs_between(now), near).await, [["2"]]);
+}
+
+#[tokio::test]
+async fn size_asks_for_a_flush_and_memory_is_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions { flush_rows: 10, ..StoreOptions::default() };
+    let (store, memory) = (Store::open(dir.path(), options).await.unwrap(), Store::in_memory());
+    for number in 0..10 {
+        assert!(!store.wants_flush());
+        let batch = batch(&format!("line by line {number}"), &[number * MINUTE], 0);
+        store.append(&batch).await.unwrap();
+        memory.append(&batch).await.unwrap();
+    }
+    assert!(store.wants_flush() && !memory.wants_flush());
+    assert_eq!(memory.flush().await.unwrap().rows, 0);
+    assert_eq!(memory.stats().hot_rows, 10);
+    // Ten rows of a hundred columns, buffers rounded up; not ten times all columns' blocks.
+    assert!(store.stats().hot_bytes < 512 << 10, "{}", store.stats().hot_bytes);
+    store.flush().await.unwrap();
+    assert!(!store.wants_flush());
+}
