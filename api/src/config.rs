@@ -53,20 +53,12 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// Not TOML, an unknown key or a value of the wrong type.
-    #[error("the configuration {file} is not right: {reason}")]
-    Toml {
+    /// Not TOML, an unknown key, a value of the wrong type or out of range.
+    #[error("the configuration {file} is not right: {source}")]
+    Content {
         /// The file.
         file: String,
         /// Where and why.
-        reason: String,
-    },
-    /// A sink is not right.
-    #[error("the configuration {file} is not right: {source}")]
-    Sinks {
-        /// The file.
-        file: String,
-        /// Why.
         source: config::ConfigError,
     },
 }
@@ -109,15 +101,14 @@ impl Config {
     pub fn read(file: &Path, folder: &Path) -> Result<Self, ConfigError> {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: name.clone(), source })?;
-        let wire: ConfigToml = toml::from_str(&text)
-            .map_err(|error| ConfigError::Toml { file: name.clone(), reason: error.to_string() })?;
+        let wrong = |source| ConfigError::Content { file: name.clone(), source };
+        // not the parser's own text: it shows the line, and in it perhaps a secret
+        let wire: ConfigToml =
+            toml::from_str(&text).map_err(|error| wrong(config::ConfigError::toml(&text, &error)))?;
         let ConfigToml { http, sql, decode, sinks, retry_scale } = wire;
         let deliver = match sinks.is_empty() {
             true => None,
-            false => Some(
-                config::Config::check(sinks, retry_scale, folder, &Machine)
-                    .map_err(|source| ConfigError::Sinks { file: name, source })?,
-            ),
+            false => Some(config::Config::check(sinks, retry_scale, folder, &Machine).map_err(wrong)?),
         };
         Ok(Self {
             listen: http.listen,

@@ -27,8 +27,6 @@ mod problem;
 mod serve;
 mod sql;
 mod state;
-#[cfg(test)]
-mod tests;
 
 pub use config::{HttpConfig, ListenError, TOKEN_VARIABLE, Token, TokenError, check_listen};
 pub use metrics::{DeliveryCount, Metrics};

@@ -103,7 +103,7 @@ impl Core {
     /// # Errors
     /// If folder, state or detections cannot be used.
     pub async fn open(folder: &Path, options: CoreOptions) -> Result<Self, CoreError> {
-        let store = Store::open(folder, options.store.clone()).await?;
+        let store = Store::open(folder, options.store).await?;
         let findings = FindingsState::open(folder).await?;
         Self::with(store, findings, Keep::All, options).await
     }
@@ -231,7 +231,7 @@ impl Core {
     /// If it is refused, wrong, failing or too slow.
     pub async fn query(&self, sql: &str, limits: Limits) -> Result<Rowset, QueryError> {
         let context = self.session().await.map_err(|error| QueryError::Run(Box::new(error)))?;
-        Rowset::of(context, sql, limits).await
+        Rowset::of(&self.sql, context, sql, limits).await
     }
 
     /// What each detection can see, over all sources together.
@@ -243,6 +243,12 @@ impl Core {
             .iter()
             .map(|detection| (detection.clone(), Sight::of(&detection.header, &coverage)))
             .collect()
+    }
+
+    /// Where sessions come from.
+    #[must_use]
+    pub fn sql(&self) -> &Sql {
+        &self.sql
     }
 
     /// The findings' state.

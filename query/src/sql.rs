@@ -20,7 +20,7 @@ use datafusion::catalog::{
     TableProvider,
 };
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -35,6 +35,19 @@ pub const COUNTED: &str =
 #[derive(Clone)]
 pub struct Sql {
     state: Arc<SessionState>,
+    threads: Arc<Threads>,
+}
+
+/// Threads of their own for queries: one that computes for long would keep the threads that answer others busy, and their timers late.
+struct Threads(Option<tokio::runtime::Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(threads) = self.0.take() {
+            // waiting for them is not allowed inside of another runtime
+            threads.shutdown_background();
+        }
+    }
 }
 
 impl std::fmt::Debug for Sql {
@@ -64,7 +77,20 @@ impl Sql {
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context)?;
-        Ok(Self { state: Arc::new(context.state()) })
+        let threads = tokio::runtime::Builder::new_multi_thread().thread_name("sql").build();
+        let threads = threads.map_err(|error| DataFusionError::External(Box::new(error)))?;
+        Ok(Self { state: Arc::new(context.state()), threads: Arc::new(Threads(Some(threads))) })
+    }
+
+    /// Runs work on the threads for queries.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        match &self.threads.0 {
+            Some(threads) => threads.spawn(work),
+            None => tokio::spawn(work),
+        }
     }
 
     fn fresh(&self) -> Result<SessionContext> {

@@ -50,7 +50,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Print and exit instead of serving the API
+    /// Print and exit instead of serving the API [example: demo --once]
     #[arg(long, env = "MESHWARDEN_ONCE")]
     pub(crate) once: bool,
     /// Folder with the sample logs [default: sample-logs of the checkout] [example: --logs sample-logs]

@@ -19,10 +19,9 @@ pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliEr
         Some(folder) => {
             let store = Store::open_read_only(folder).await?;
             let snapshot = store.snapshot();
-            let session = Sql::new(CoreOptions::default().sql_memory)?
-                .over(snapshot.access_logs(), Some(snapshot.rejects()))
-                .await?;
-            Rowset::of(session, &args.query, limits).await?
+            let sql = Sql::new(CoreOptions::default().sql_memory)?;
+            let session = sql.over(snapshot.access_logs(), Some(snapshot.rejects())).await?;
+            Rowset::of(&sql, session, &args.query, limits).await?
         }
         None => {
             let core = Core::in_memory(Keep::All, CoreOptions::default()).await?;

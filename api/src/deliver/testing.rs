@@ -84,9 +84,9 @@ impl Feed for Memory {
     }
 }
 
-/// Waits until `done` says so; panics after ten seconds.
+/// Waits until `done` says so; panics after a minute.
 pub(super) async fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    for _ in 0..1000 {
+    for _ in 0..6000 {
         if done() {
             return;
         }

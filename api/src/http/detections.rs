@@ -137,8 +137,9 @@ fn refused_json(refused: &Refused) -> RefusedJson {
 /// As headers write it: a whole number of the largest unit that fits.
 fn duration(length: Duration) -> String {
     let seconds = length.as_secs();
-    let unit =
-        [(86_400, 'd'), (3_600, 'h'), (60, 'm')].into_iter().find(|(unit, _)| seconds > 0 && seconds % unit == 0);
+    let unit = [(86_400, 'd'), (3_600, 'h'), (60, 'm')]
+        .into_iter()
+        .find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
     match unit {
         Some((unit, letter)) => format!("{}{letter}", seconds / unit),
         None => format!("{seconds}s"),

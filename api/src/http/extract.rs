@@ -1,7 +1,7 @@
-//! Query parameters and JSON bodies, with problems instead of axum's own words.
+//! Ids in paths, query parameters and JSON bodies, with problems instead of axum's own words.
 
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use futures::StreamExt;
 use serde::Deserialize;
@@ -9,6 +9,20 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::problem::{Kind, Problem};
+
+/// The one parameter of a path.
+pub(crate) struct Id(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(id)) => Ok(Self(id)),
+            Err(rejection) => Err(Problem::bad_request(format!("the path is not right: {}", rejection.body_text()))),
+        }
+    }
+}
 
 /// Query parameters; a parameter that `T` does not know is a problem (`deny_unknown_fields`).
 pub(crate) struct Params<T>(pub(crate) T);

@@ -26,6 +26,9 @@ use super::state::AppState;
 
 const SOURCE: HeaderName = HeaderName::from_static("x-meshwarden-source");
 
+/// Bytes of a refused body that are read all the same, at least.
+const LINGER_BYTES: u64 = 64 << 20;
+
 /// Most bytes of a source's name.
 const SOURCE_BYTES: usize = 128;
 
@@ -65,8 +68,10 @@ pub(crate) struct Reason {
     post, path = "/api/v1/ingest", tag = "ingest",
     params(
         IngestParams,
-        ("X-Meshwarden-Source" = Option<String>, Header, description = "As the parameter `source`"),
-        ("Content-Encoding" = Option<String>, Header, description = "gzip, zstd or identity; without it the first bytes tell"),
+        ("X-Meshwarden-Source" = Option<String>, Header, nullable = false, pattern = "^[A-Za-z0-9][A-Za-z0-9._:/-]*$",
+         description = "As the parameter `source`"),
+        ("Content-Encoding" = Option<String>, Header, nullable = false, pattern = "^(gzip|zstd|identity)$",
+         description = "gzip, zstd or identity; without it the first bytes tell"),
     ),
     request_body(
         content((String = "application/x-ndjson"), (String = "text/plain"), (String = "application/octet-stream")),
@@ -90,7 +95,7 @@ pub(crate) async fn ingest(
     let outcome = accept(&state, params, &headers, &mut body).await;
     if outcome.is_err() && !headers.contains_key(header::EXPECT) {
         // most clients read the answer only after their body is out: take the rest of it, within bounds
-        receive::linger(&mut body, state.config().max_body_bytes).await;
+        receive::linger(&mut body, state.config().max_body_bytes.max(LINGER_BYTES)).await;
     }
     outcome.map(Json)
 }

@@ -111,12 +111,6 @@ impl Problem {
         self
     }
 
-    /// What kind it is.
-    #[cfg(test)]
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
-    }
-
     /// What is said about the case.
     #[cfg(test)]
     pub(crate) fn detail(&self) -> &str {

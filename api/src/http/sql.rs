@@ -27,7 +27,7 @@ use super::state::AppState;
 #[schema(as = SqlQuery)]
 pub(crate) struct SqlBody {
     /// One statement: SELECT, WITH, EXPLAIN or SHOW. Tables: `access_logs`, `requests`, `rejects`.
-    #[schema(max_length = 262144, example = "SELECT reporter, count(*) AS n FROM requests GROUP BY 1")]
+    #[schema(min_length = 1, max_length = 262144, example = "SELECT reporter, count(*) AS n FROM requests GROUP BY 1")]
     query: String,
 }
 

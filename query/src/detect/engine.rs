@@ -66,21 +66,22 @@ impl Engine {
         window: Window,
         access_logs: Arc<dyn TableProvider>,
     ) -> Result<Vec<Hit>, EvaluateError> {
-        let header = &detection.header;
-        let failed = |source: DataFusionError| EvaluateError::Sql {
-            detection: header.id.clone(),
-            window,
-            source: Box::new(source),
-        };
+        let header = detection.header.clone();
+        let id = header.id.clone();
+        let failed =
+            |source: DataFusionError| EvaluateError::Sql { detection: id.clone(), window, source: Box::new(source) };
         let context = self.sql.over(access_logs, None).await.map_err(failed)?;
-        let plan = plan(&context, header, &detection.statement, window).await.map_err(failed)?;
-        let batches = context.execute_logical_plan(plan).await.map_err(failed)?.collect().await.map_err(failed)?;
+        let statement = detection.statement.clone();
+        let work = self.sql.spawn(async move {
+            let plan = plan(&context, &header, &statement, window).await?;
+            context.execute_logical_plan(plan).await?.collect().await
+        });
+        let batches =
+            work.await.map_err(|error| failed(DataFusionError::External(Box::new(error))))?.map_err(failed)?;
         let mut hits = Vec::new();
         for batch in &batches {
-            hits.extend(
-                Hit::read(header, window, batch)
-                    .map_err(|source| EvaluateError::Hit { detection: header.id.clone(), source })?,
-            );
+            let read = Hit::read(&detection.header, window, batch);
+            hits.extend(read.map_err(|source| EvaluateError::Hit { detection: id.clone(), source })?);
         }
         // one finding per entity: rows whose entities differ only in null and "unknown" would be the same finding
         hits.sort_by(|one, other| one.entity().cmp(other.entity()).then(other.count().cmp(&one.count())));

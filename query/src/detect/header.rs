@@ -131,8 +131,15 @@ struct HeaderToml {
 pub fn parse(text: &str) -> Result<(Header, &str), HeaderError> {
     let rest = text.trim_start_matches('\u{feff}').trim_start().strip_prefix("/* ---").ok_or(HeaderError::Missing)?;
     let (toml, sql) = rest.split_once("--- */").ok_or(HeaderError::Missing)?;
-    let wire: HeaderToml = toml::from_str(toml).map_err(|error| HeaderError::Toml(error.message().to_owned()))?;
+    let wire: HeaderToml = toml::from_str(toml).map_err(|error| HeaderError::Toml(at_its_line(toml, &error)))?;
     Ok((Header::try_from(wire)?, sql))
+}
+
+/// What is wrong, with the line that it is wrong in.
+fn at_its_line(toml: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| toml.get(..span.start)).unwrap_or_default();
+    let line = toml.lines().nth(before.matches('\n').count()).unwrap_or_default().trim();
+    if line.is_empty() { error.message().to_owned() } else { format!("{}, in '{line}'", error.message()) }
 }
 
 impl TryFrom<HeaderToml> for Header {

@@ -8,6 +8,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
+use super::Sql;
 use super::fence::{FenceError, parse_read_only, verify};
 
 /// What one query may cost.
@@ -56,14 +57,13 @@ pub enum QueryError {
 }
 
 impl Rowset {
-    /// Runs `sql` in `context`.
+    /// Runs `query` in `context`, on the threads of `sql`.
     ///
     /// # Errors
     /// If it is refused, wrong, failing or too slow.
-    pub async fn of(context: SessionContext, sql: &str, limits: Limits) -> Result<Self, QueryError> {
-        let statement = parse_read_only(sql)?;
-        // a task of its own: planning is synchronous and would hold the caller's timer
-        let work = tokio::spawn(async move {
+    pub async fn of(sql: &Sql, context: SessionContext, query: &str, limits: Limits) -> Result<Self, QueryError> {
+        let statement = parse_read_only(query)?;
+        let work = sql.spawn(async move {
             let plan = context.state().statement_to_plan(statement).await.map_err(plan_error)?;
             verify(&plan).map_err(plan_error)?;
             let frame = context.execute_logical_plan(plan).await.map_err(plan_error)?;

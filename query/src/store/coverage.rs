@@ -27,8 +27,22 @@ pub(crate) fn source_of(batch: &AccessLogBatch) -> Option<&str> {
     })
 }
 
+/// Sources kept apart; what comes from more of them is summed up as [`OTHERS`]: a sender can invent names without end.
+const MAX_SOURCES: usize = 1000;
+const OTHERS: &str = "(others)";
+
+/// The source that a batch counts for: the id of a single request (`http/<uuid>`) is left off.
+fn sender(source: &str) -> &str {
+    match source.rsplit_once('/') {
+        Some((sender, id)) if uuid::Uuid::try_parse(id).is_ok() => sender,
+        _ => source,
+    }
+}
+
 /// Adds one batch's coverage to its source.
 pub(crate) fn add(sums: &mut Sums, source: &str, coverage: &Coverage) {
+    let source = sender(source);
+    let source = if sums.len() < MAX_SOURCES || sums.contains_key(source) { source } else { OTHERS };
     match sums.get_mut(source) {
         Some(sum) => sum.merge(coverage),
         None => {

@@ -8,8 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::{DataType, TimeUnit};
 use proptest::prelude::*;
 
+use super::state::State;
 use super::{Flushed, Snapshot, Store, StoreError, StoreOptions};
 use crate::window::Window;
 use rows::{MINUTE, batch, ids, sql, sql_over, table_ids};
@@ -140,6 +142,20 @@ async fn reopening_finds_rows_sequence_and_coverage() {
     assert_eq!((stats.cold_rows, stats.rejects, stats.earliest, stats.latest), (3, 3, Some(0), Some(2 * MINUTE)));
     assert_eq!((stats.sequence, stats.flushed_sequence, stats.hot_rows, stats.hot_bytes), (3, 3, 0, 0));
     assert_eq!(store.append(&batch("gw", &[0], 0)).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn tables_have_their_time_and_refuse_rows_of_other_columns() {
+    for shape in [State::access_logs_shape(), State::rejects_shape()] {
+        let time = shape.time().unwrap().data_type();
+        assert_eq!(*time, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), "{}", shape.name);
+    }
+    let store = Store::in_memory();
+    let mut other = batch("gw", &[0], 1);
+    other.rows = other.rejects.clone();
+    let error = store.append(&other).await.unwrap_err();
+    assert_eq!(error.to_string(), "these rows do not fit the table access_logs: column received_at where time belongs");
+    assert_eq!((store.stats().sequence, store.stats().rejects), (0, 0));
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ async fn feed(pieces: &[Vec<String>], keep: Keep) -> Outcome {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn findings_do_not_depend_on_order_or_pieces(

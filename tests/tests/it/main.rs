@@ -4,4 +4,5 @@
 
 mod batch_stream;
 mod deliver;
+mod http;
 mod mesh;

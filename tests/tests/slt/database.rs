@@ -109,7 +109,7 @@ impl Database {
         let session = self.core.session().await.map_err(failure)?;
         let page = self.core.findings().list(&Filter { limit: 1000, ..Filter::default() }).await.map_err(failure)?;
         session.register_batch("findings", findings(&page.findings)).map_err(failure)?;
-        Rowset::of(session, sql, Limits::default()).await.map_err(failure)
+        Rowset::of(self.core.sql(), session, sql, Limits::default()).await.map_err(failure)
     }
 }
 

@@ -134,13 +134,13 @@ async fn a_receiver_that_never_answers_delays_nobody_else() {
     let begun = Instant::now();
     let deliverer = start(&config, folder.path(), &feed).await;
     wait_until("the healthy one has all", || stats(&deliverer, 1).delivered == 200).await;
-    assert!(begun.elapsed() < Duration::from_secs(10), "took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(18), "took {:?}", begun.elapsed());
     assert_eq!(ids.lock().unwrap().len(), 200);
     let silent = stats(&deliverer, 0);
     assert_eq!((silent.delivered, silent.pending, silent.place), (0, 200, 200));
     let begun = Instant::now();
     deliverer.stop().await;
-    assert!(begun.elapsed() < Duration::from_secs(8), "stopping took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(15), "stopping took {:?}", begun.elapsed());
 }
 
 #[tokio::test]

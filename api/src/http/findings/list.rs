@@ -38,6 +38,7 @@ pub(crate) struct ListParams {
     since: Option<String>,
     /// `next` of the page before, unchanged.
     #[serde(alias = "after")]
+    #[param(pattern = "^-?[0-9]+~[0-9a-f]+$")]
     cursor: Option<String>,
     /// Findings a page, 1 to 1000; 100 if absent.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]

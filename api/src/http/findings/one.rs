@@ -1,14 +1,14 @@
 //! `GET /api/v1/findings/{id}`: one finding and the access logs that it stands on.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use query::finding::json::FindingJson;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::schema::FindingSchema;
-use crate::http::extract::{Nothing, Params};
+use crate::http::extract::{Id, Nothing, Params};
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 
@@ -37,7 +37,7 @@ pub(crate) struct OneJson {
 )]
 pub(crate) async fn one(
     State(state): State<AppState>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Params(Nothing {}): Params<Nothing>,
 ) -> Result<Json<OneJson>, Problem> {
     let found =

@@ -1,15 +1,15 @@
 //! `PATCH /api/v1/findings/{id}`: what a person says about a finding.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use query::finding::Status;
 use query::finding::json::FindingJson;
 use query::findings::Patch;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::schema::FindingSchema;
-use crate::http::extract::{JsonBody, Nothing, Params, Wire};
+use crate::http::extract::{Id, JsonBody, Nothing, Params, Wire};
 use crate::http::problem::{Kind, Problem};
 use crate::http::state::AppState;
 
@@ -22,11 +22,18 @@ const NOTE: usize = 4096;
 #[schema(as = FindingPatch, min_properties = 1)]
 pub(crate) struct PatchBody {
     /// `acknowledged`, `closed`, or `open` again.
-    #[schema(pattern = "^(open|acknowledged|closed)$")]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(pattern = "^(open|acknowledged|closed)$", nullable = false)]
     status: Option<String>,
     /// A note; an empty one takes it away.
-    #[schema(max_length = 4096)]
+    #[serde(default, deserialize_with = "given")]
+    #[schema(max_length = 4096, nullable = false)]
     note: Option<String>,
+}
+
+/// A text that is there: null is none.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 impl Wire for PatchBody {
@@ -78,7 +85,7 @@ impl TryFrom<PatchBody> for Patch {
 )]
 pub(crate) async fn patch(
     State(state): State<AppState>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Params(Nothing {}): Params<Nothing>,
     JsonBody(body): JsonBody<PatchBody>,
 ) -> Result<Json<FindingJson>, Problem> {
@@ -108,6 +115,7 @@ mod tests {
             (r#"{"status":"retracted"}"#, "only data"),
             (r#"{"status":"done"}"#, "'done'"),
             (r#"{"severity":"low"}"#, "unknown field"),
+            (r#"{"status":null}"#, "null"),
         ] {
             let error = patch(text).unwrap_err();
             assert!(error.contains(word), "{text}: {error}");

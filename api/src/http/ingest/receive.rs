@@ -22,8 +22,9 @@ const AHEAD: usize = 4;
 /// Bytes of a piece.
 const PIECE: usize = 1 << 20;
 
-/// Longest time that the rest of a refused body is read for.
+/// Longest time that the rest of a refused body is read for, and the longest silence in it.
 const LINGER: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// What the caller says about the body's encoding; `None`: nothing, the first bytes tell.
 pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Problem> {
@@ -116,7 +117,7 @@ fn gather(pieces: &mut Vec<Vec<u8>>, mut plain: &[u8]) {
 pub(super) async fn linger(body: &mut BodyDataStream, most: u64) {
     let rest = async {
         let mut read = 0;
-        while let Some(Ok(chunk)) = body.next().await {
+        while let Ok(Some(Ok(chunk))) = tokio::time::timeout(SILENCE, body.next()).await {
             read += chunk.len() as u64;
             if read > most {
                 break;

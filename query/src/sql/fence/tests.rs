@@ -40,7 +40,7 @@ fn everything_else_is_refused() {
         "PREPARE p AS SELECT 1",
         "EXECUTE p",
         "BEGIN",
-        "SELECT FROM WHERE",
+        "SELEC 1",
     ] {
         assert!(parse_read_only(sql).is_err(), "{sql}");
     }

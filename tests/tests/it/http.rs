@@ -1,0 +1,6 @@
+//! The HTTP door on a real listener, asked by a real client: what goes in is found, what is refused says why.
+
+mod api;
+mod guards;
+mod lines_in;
+mod server;
