@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+#[allow(clippy::disallowed_methods)] // the one place that reads the clock
 fn main() -> ExitCode {
     api::cli::main(&chrono::Utc::now)
 }

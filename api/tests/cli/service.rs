@@ -20,17 +20,19 @@ impl Service {
         let mut args = vec!["serve", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"];
         args.extend(more);
         let mut child = command(&args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut service = Self { child, url: String::new(), stderr };
         let mut said = String::new();
-        loop {
+        while service.url.is_empty() {
             let mut line = String::new();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "the service ended: {said}");
+            assert!(service.stderr.read_line(&mut line).unwrap() > 0, "the service ended: {said}");
             said.push_str(&line);
             if let Some((_, rest)) = line.split_once("API on http://") {
                 let address: String = rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect();
-                return Self { child, url: format!("http://{address}"), stderr };
+                service.url = format!("http://{address}");
             }
         }
+        service
     }
 
     fn curl(&self, path: &str, body: Option<&[u8]>) -> Value {
@@ -67,6 +69,14 @@ impl Service {
             assert!(Instant::now() < patience, "the service does not end");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+impl Drop for Service {
+    /// A failed test leaves no service behind.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -40,7 +40,7 @@ pub fn register(context: &SessionContext) -> Result<()> {
     let mut state = context.state();
     datafusion_functions_json::register_all(&mut state)?;
     // register_all works on a copy of the state: carry over what it added
-    for (_, function) in state.scalar_functions() {
+    for function in state.scalar_functions().values() {
         context.register_udf(function.as_ref().clone());
     }
     Ok(())
