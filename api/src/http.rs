@@ -8,7 +8,7 @@
 //!                  │                                  GET   /metrics /openapi.json
 //!                  └──────────────────────────────▶   GET   /healthz /readyz
 //! ```
-//! Errors are `application/problem+json` ([`problem`]). Bounds before memory: connections, headers' time, body bytes after inflating, ingests and
+//! Errors are `application/problem+json` (see `problem.rs`). Bounds before memory: connections, headers' time, body bytes after inflating, ingests and
 //! queries at once, rows, bytes and time of a query. Wire structs stay in their handler's file. Absent on purpose: TLS and users (a proxy in
 //! front has both), CORS (no page of another origin has business here).
 
@@ -38,7 +38,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, patch, post};
 use tower_http::trace::TraceLayer;
 
-/// All routes. [`serve`] puts them behind a listener; a test may do so itself.
+/// All routes. [`serve()`] puts them behind a listener; a test may do so itself.
 pub fn router(state: AppState) -> Router {
     let quick = Router::new()
         .route("/api/v1/findings", get(findings::list))

@@ -3,7 +3,7 @@
 //! ```text
 //!  paths ─▶ reader thread: bytes ─▶ inflate ─▶ decode ══ batches (bounded) ══▶ core.append, summary ─▶ detect ─▶ findings
 //! ```
-//! Reading and decoding have a thread of their own; at most [`QUEUE`] batches wait between the two.
+//! Reading and decoding have a thread of their own; at most `QUEUE` batches wait between the two.
 
 mod inputs;
 mod progress;

@@ -175,11 +175,15 @@ impl Core {
         if touched.is_empty() {
             return Ok(round);
         }
-        let outcome = self.look(&touched, latest, now, &mut round).await;
-        if outcome.is_err() || !round.failures.is_empty() {
-            self.state().touched.merge(&touched);
+        // whatever goes wrong, a caller that drops this future included: what was not looked at stays touched
+        let mut unseen = Unseen { core: self, touched: Some(touched) };
+        if let Some(touched) = &unseen.touched {
+            self.look(touched, latest, now, &mut round).await?;
         }
-        outcome.map(|()| round)
+        if round.failures.is_empty() {
+            unseen.touched = None;
+        }
+        Ok(round)
     }
 
     async fn look(
@@ -288,6 +292,20 @@ impl Core {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // a panic elsewhere leaves counters and sets behind that are still right
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Windows taken out of the core for a round, and put back unless the round was done.
+struct Unseen<'a> {
+    core: &'a Core,
+    touched: Option<Touched>,
+}
+
+impl Drop for Unseen<'_> {
+    fn drop(&mut self) {
+        if let Some(touched) = &self.touched {
+            self.core.state().touched.merge(touched);
+        }
     }
 }
 

@@ -45,7 +45,7 @@ pub enum Phase {
 }
 
 impl AppState {
-    /// The state of a program that is starting: [`super::serve`] makes it ready.
+    /// The state of a program that is starting: [`super::serve()`] makes it ready.
     #[must_use]
     pub fn new(detector: Detector, decode: Arc<DecodeOptions>, config: HttpConfig) -> Self {
         Self(Arc::new(Inner {

@@ -1,11 +1,16 @@
 //! Runs one read-only query within limits: rows, bytes and time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::DataFusionError;
-use datafusion::prelude::SessionContext;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::{DataFrame, SessionContext};
 use futures::StreamExt;
 
 use super::Sql;
@@ -67,7 +72,7 @@ impl Rowset {
             let plan = context.state().statement_to_plan(statement).await.map_err(plan_error)?;
             verify(&plan).map_err(plan_error)?;
             let frame = context.execute_logical_plan(plan).await.map_err(plan_error)?;
-            let mut stream = frame.execute_stream().await.map_err(run_error)?;
+            let mut stream = polite(frame).await.map_err(run_error)?;
             let mut rowset = Self { schema: stream.schema(), batches: Vec::new(), truncated: false };
             let (mut rows, mut bytes) = (0, 0);
             while let Some(batch) = stream.next().await {
@@ -89,16 +94,31 @@ impl Rowset {
             }
             Ok(rowset)
         });
-        let abort = work.abort_handle();
+        // a caller that goes away, or whose time is up, takes its query along
+        let _abort = AbortOnDrop(work.abort_handle());
         match tokio::time::timeout(limits.time, work).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(join)) => Err(run_error(DataFusionError::External(Box::new(join)))),
-            Err(_) => {
-                abort.abort();
-                Err(QueryError::Time(limits.time))
-            }
+            Err(_) => Err(QueryError::Time(limits.time)),
         }
     }
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Runs a query so that it can be stopped: every operator gives way now and then. DataFusion's own rule leaves out operators
+/// that it takes for quick, and a cross join of two of them computes for hours without ever listening.
+async fn polite(frame: DataFrame) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let task = Arc::new(frame.task_ctx());
+    let plan = frame.create_physical_plan().await?;
+    let polite = |node| Ok(Transformed::yes(Arc::new(CooperativeExec::new(node)) as Arc<dyn ExecutionPlan>));
+    execute_stream(plan.transform_up(polite)?.data, task)
 }
 
 fn plan_error(error: DataFusionError) -> QueryError {

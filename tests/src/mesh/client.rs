@@ -129,7 +129,7 @@ pub(crate) async fn http(way: Way, request: impl Into<Vec<u8>>) -> Result<u16, M
     patiently(way, async { exchange(way.open().await?, &request).await }).await
 }
 
-/// Like [`http`] under TLS.
+/// Like [`http()`] under TLS.
 pub(crate) async fn https(
     way: Way,
     tls: &Arc<rustls::ClientConfig>,
