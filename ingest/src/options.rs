@@ -46,8 +46,10 @@ pub struct GatewayNames {
 }
 
 /// Of istio-ingressgateway and its kin; pods of the Kubernetes Gateway API (`<gateway>-istio`, then hashes) are told by
-/// their service account.
-const DEFAULT_PATTERNS: [&str; 2] = ["(^|-)(ingress|egress|east-?west)?-?gateway(-|$)", "-istio$"];
+/// their service account. Narrow on purpose: an application called payment-gateway that was taken for a gateway would be
+/// a workload whose plaintext nobody sees.
+const DEFAULT_PATTERNS: [&str; 3] =
+    ["(^|-)(ingress|egress|east-?west)-?gateway(-|$)", "^(istio-)?gateway(-|$)", "-istio$"];
 
 impl GatewayNames {
     /// Gateways are the pods whose name or service account matches one of these regular expressions (unanchored).
@@ -106,8 +108,10 @@ mod tests {
             ("istio-eastwestgateway-7d9f-x", "", true),
             ("east-west-gateway-7d9f-x", "", true),
             ("gateway-6f5-x", "gateway", true),
-            ("bookinfo-gateway-istio-6f5-x", "", true),
+            ("bookinfo-gateway-istio-6f5-x", "bookinfo-gateway-istio", true),
             ("public-istio-6f5-x", "public-istio", true),
+            ("istio-gateway-6f5-x", "istio-gateway", true),
+            ("payment-gateway-6f5-x", "payment-gateway", false),
             ("reviews-v1-6584ddcf65-k78wz", "bookinfo-reviews", false),
             ("gatewayed-app-1-2", "default", false),
             ("", "", false),

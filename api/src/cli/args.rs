@@ -152,6 +152,9 @@ pub(crate) struct DecodeArgs {
     /// Domain of the cluster's Services: what ends in .svc.DOMAIN is in the mesh [example: --cluster-domain corp.local]
     #[arg(long, env = "MESHWARDEN_CLUSTER_DOMAIN", default_value = "cluster.local", value_name = "DOMAIN")]
     pub(crate) cluster_domain: String,
+    /// A regular expression for pods or service accounts that are gateways, instead of Istio's usual names; may be given again [example: --gateway '^edge-']
+    #[arg(long = "gateway", env = "MESHWARDEN_GATEWAYS", value_name = "REGEX", value_delimiter = ',')]
+    pub(crate) gateways: Vec<String>,
 }
 
 /// What is looked for.

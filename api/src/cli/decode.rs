@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ingest::{DecodeOptions, FieldMap};
+use ingest::{DecodeOptions, FieldMap, GatewayNames};
 
 use super::args::DecodeArgs;
 use super::error::CliError;
@@ -34,7 +34,12 @@ impl DecodeArgs {
             let (theirs, ours) = FieldMap::parse_pair(pair).map_err(|error| CliError::Fields(error.to_string()))?;
             pairs.insert(theirs, ours);
         }
+        let gateways = match self.gateways.is_empty() {
+            true => GatewayNames::default(),
+            false => GatewayNames::new(&self.gateways).map_err(|error| CliError::Gateways(error.to_string()))?,
+        };
         Ok(Arc::new(DecodeOptions {
+            gateways,
             max_line_bytes: self.max_line_bytes,
             max_nesting: self.max_nesting,
             fields: FieldMap::from_pairs(pairs).map_err(|error| CliError::Fields(error.to_string()))?,

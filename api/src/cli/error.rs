@@ -25,6 +25,9 @@ pub(crate) enum CliError {
     /// A field map is not right.
     #[error("{0}")]
     Fields(String),
+    /// A name of gateways is no regular expression.
+    #[error("{0}")]
+    Gateways(String),
     /// The configuration is not right.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),

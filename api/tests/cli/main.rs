@@ -4,6 +4,7 @@
 
 mod report;
 mod service;
+mod shapes;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
