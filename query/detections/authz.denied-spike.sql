@@ -6,7 +6,7 @@ severity = "high"
 window = "5m"
 lookback = "1h"
 entity = ["source", "destination"]
-summary = "{source} was denied {count} times by {destination} ({policies}), {baseline} per window before"
+summary = "{source} was denied {count} times by {destination} ({policies}), against {baseline} per window before the burst"
 requires = ["rbac_decision"]
 signals = ["denied"]
 attack = ["T1046"]
@@ -41,7 +41,7 @@ earlier AS (
     SELECT
         source,
         destination,
-        count(DISTINCT log_id) AS n,
+        count(*) AS n,
         -- 1 = the window before this one, 12 = the oldest
         (CAST(date_part('epoch', $window_start) AS BIGINT) - CAST(date_part('epoch', date_bin(INTERVAL '5 minutes', time)) AS BIGINT)) / 300 AS back
     FROM denied
@@ -49,17 +49,16 @@ earlier AS (
     GROUP BY source, destination, back
 ),
 marked AS (
-    -- an unbroken run of windows over the floor up to this one is the same burst and no baseline for its own end
-    SELECT *, n >= $floor AND back = row_number() OVER (PARTITION BY source, destination, n >= $floor ORDER BY back) AS in_run
+    -- a burst that began in the two windows before is no baseline for its own end: an attack over a window's edge is found whole
+    SELECT *, n >= $floor AND back <= 2 AND back = row_number() OVER (PARTITION BY source, destination, n >= $floor ORDER BY back) AS in_run
     FROM earlier
 ),
 baselines AS (
-    -- denials a window since the edge was first denied, windows without any included; a run as long as the lookback has become normal
+    -- denials a window since the edge was first denied, windows without any included
     SELECT
         source,
         destination,
         CASE
-            WHEN count(*) FILTER (WHERE in_run) >= 12 THEN sum(n) / 12.0
             WHEN max(back) > count(*) FILTER (WHERE in_run)
                 THEN coalesce(sum(n) FILTER (WHERE NOT in_run), 0) * 1.0 / (max(back) - count(*) FILTER (WHERE in_run))
             ELSE 0.0
@@ -71,7 +70,7 @@ current AS (
     SELECT
         source,
         destination,
-        count(DISTINCT log_id) AS count,
+        count(*) AS count,
         min(time) AS first_seen,
         max(time) AS last_seen,
         array_slice(array_agg(log_id ORDER BY time, log_id), 1, 20) AS evidence,

@@ -33,7 +33,7 @@ WITH unknown AS (
 SELECT
     source,
     host,
-    count(DISTINCT log_id) AS count,
+    count(*) AS count,
     min(time) AS first_seen,
     max(time) AS last_seen,
     array_slice(array_agg(log_id ORDER BY time, log_id), 1, 20) AS evidence,

@@ -6,7 +6,7 @@ severity = "medium"
 window = "5m"
 lookback = "1h"
 entity = ["source", "destination", "route"]
-summary = "{source} got {count} times 403 from {destination} itself on {route}, {baseline} per window before"
+summary = "{source} got {count} times 403 from {destination} itself on {route}, against {baseline} per window before the burst"
 requires = ["response_code", "response_code_details"]
 signals = ["app_403"]
 attack = ["T1190"]
@@ -41,7 +41,7 @@ earlier AS (
         source,
         destination,
         route,
-        count(DISTINCT log_id) AS n,
+        count(*) AS n,
         -- 1 = the window before this one, 12 = the oldest
         (CAST(date_part('epoch', $window_start) AS BIGINT) - CAST(date_part('epoch', date_bin(INTERVAL '5 minutes', time)) AS BIGINT)) / 300 AS back
     FROM refused
@@ -49,18 +49,17 @@ earlier AS (
     GROUP BY source, destination, route, back
 ),
 marked AS (
-    -- an unbroken run of windows over the floor up to this one is the same burst and no baseline for its own end
-    SELECT *, n >= $floor AND back = row_number() OVER (PARTITION BY source, destination, route, n >= $floor ORDER BY back) AS in_run
+    -- a burst that began in the two windows before is no baseline for its own end: an attack over a window's edge is found whole
+    SELECT *, n >= $floor AND back <= 2 AND back = row_number() OVER (PARTITION BY source, destination, route, n >= $floor ORDER BY back) AS in_run
     FROM earlier
 ),
 baselines AS (
-    -- refusals a window since the client was first refused there, windows without any included; a run as long as the lookback has become normal
+    -- refusals a window since the client was first refused there, windows without any included
     SELECT
         source,
         destination,
         route,
         CASE
-            WHEN count(*) FILTER (WHERE in_run) >= 12 THEN sum(n) / 12.0
             WHEN max(back) > count(*) FILTER (WHERE in_run)
                 THEN coalesce(sum(n) FILTER (WHERE NOT in_run), 0) * 1.0 / (max(back) - count(*) FILTER (WHERE in_run))
             ELSE 0.0
@@ -73,11 +72,11 @@ current AS (
         source,
         destination,
         route,
-        count(DISTINCT log_id) AS count,
+        count(*) AS count,
         min(time) AS first_seen,
         max(time) AS last_seen,
         array_slice(array_agg(log_id ORDER BY time, log_id), 1, 20) AS evidence,
-        count(DISTINCT path) AS paths
+        min(path) AS first_path
     FROM refused
     WHERE time >= $window_start
     GROUP BY source, destination, route
@@ -90,7 +89,7 @@ SELECT
     first_seen,
     last_seen,
     evidence,
-    paths,
+    first_path,
     round(coalesce(baseline, 0.0), 1) AS baseline
 FROM current
 LEFT JOIN baselines ON baselines.source = current.source AND baselines.destination = current.destination AND baselines.route = current.route

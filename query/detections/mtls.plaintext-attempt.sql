@@ -26,9 +26,9 @@ WITH plaintext AS (
         -- rejected: no filter chain of the inbound listener takes plaintext; such a connection has no request
         log_type = 'listener' AND has_flag(response_flags, 'NR') AND response_code_details = 'filter_chain_not_found' AS rejected,
         log_type = 'listener' AS listener,
-        -- kubelet's probe: an identity it has not, so everything else about it must fit; its user agent alone proves nothing
-        starts_with(user_agent, 'kube-probe/') AND method = 'GET' AND coalesce(bytes_received, 0) = 0
-            AND (path = '/' OR regexp_like(path, '(?i)health|ready|live|ping|startup|status')) AS probe
+        -- kubelet's probe: it has no identity, so everything about it must fit, the whole path included: a user agent is anybody's to claim
+        starts_with(user_agent, 'kube-probe/') AND method = 'GET' AND coalesce(bytes_received, 0) = 0 AND coalesce(bytes_sent, 0) <= 4096
+            AND regexp_like(path, '^/(healthz?|livez?|readyz?|liveness|readiness|startup|startupz|ping|status|((health|healthz|actuator/health|q/health)/(live|liveness|ready|readiness|startup|started))|actuator/health|q/health|-/(healthy|ready)|app-health/[a-z0-9-]+/(livez|readyz|startupz))?$') AS probe
     FROM requests
     WHERE time >= $window_start AND time < $window_end
       AND transport_security = 'plaintext'
@@ -38,7 +38,7 @@ WITH plaintext AS (
 SELECT
     source,
     destination,
-    count(DISTINCT log_id) AS count,
+    count(*) AS count,
     min(time) AS first_seen,
     max(time) AS last_seen,
     array_slice(array_agg(log_id ORDER BY time, log_id), 1, 20) AS evidence,

@@ -5,7 +5,10 @@
 //! ```
 //! `append` makes rows queryable; `detect` brings the findings up to what was appended. Both may run at the same time.
 
+mod round;
+
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -17,7 +20,7 @@ use crate::detect::{Detection, Engine, EvaluateError, Pack, PackError, Sight, To
 use crate::finding::{ChangeKind, Finding};
 use crate::findings::{FindingsError, FindingsState};
 use crate::sql::{Limits, QueryError, Rowset, Sql};
-use crate::store::{Snapshot, Store, StoreError, StoreOptions};
+use crate::store::{Store, StoreError, StoreOptions};
 
 /// Which rows an in-memory core keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,7 @@ pub struct Core {
     sql: Sql,
     keep: Keep,
     state: Mutex<State>,
+    stopping: AtomicBool,
     /// One round of detection at a time, so that an older one never overwrites a newer one's outcome.
     round: tokio::sync::Mutex<()>,
 }
@@ -93,8 +97,10 @@ pub struct Round {
     pub windows: usize,
     /// Findings that changed, and how.
     pub changes: Vec<(Finding, ChangeKind)>,
-    /// Detections that failed on a window; they are tried again in the next round.
+    /// Detections that failed on a window; such a window is looked at again when new rows touch it.
     pub failures: Vec<EvaluateError>,
+    /// Whether it was told to stop before it was through.
+    pub cut_short: bool,
 }
 
 impl Core {
@@ -138,6 +144,7 @@ impl Core {
             sql,
             keep,
             state: Mutex::new(state),
+            stopping: AtomicBool::new(false),
             round: tokio::sync::Mutex::new(()),
         })
     }
@@ -163,8 +170,8 @@ impl Core {
     /// Brings the findings up to everything appended before this call; `now` is the wall time for the change feed.
     ///
     /// # Errors
-    /// If the findings' state cannot be written; the windows concerned are looked at again in the next round. A detection that fails is no
-    /// error here, but named in the round: the others keep running.
+    /// If the findings' state cannot be written; everything touched is looked at again in the next round. A detection that fails on a window is
+    /// no error here, but named in the round: the others keep running.
     pub async fn detect(&self, now: DateTime<Utc>) -> Result<Round, CoreError> {
         let _one_round = self.round.lock().await;
         let (touched, latest) = {
@@ -178,46 +185,17 @@ impl Core {
         // whatever goes wrong, a caller that drops this future included: what was not looked at stays touched
         let mut unseen = Unseen { core: self, touched: Some(touched) };
         if let Some(touched) = &unseen.touched {
-            self.look(touched, latest, now, &mut round).await?;
+            round::look(self, touched, latest, now, &mut round).await?;
         }
-        if round.failures.is_empty() {
+        if !round.cut_short {
             unseen.touched = None;
         }
         Ok(round)
     }
 
-    async fn look(
-        &self,
-        touched: &Touched,
-        latest: i64,
-        now: DateTime<Utc>,
-        round: &mut Round,
-    ) -> Result<(), CoreError> {
-        let snapshot = self.store.snapshot();
-        for detection in self.pack.detections() {
-            for window in touched.windows(&detection.header, latest) {
-                round.windows += 1;
-                match self.evaluate(detection, window, &snapshot).await {
-                    Ok(hits) => {
-                        let header = &detection.header;
-                        round.changes.extend(self.findings.apply(&header.id, header.version, window, hits, now).await?);
-                    }
-                    Err(failure) => round.failures.push(failure),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn evaluate(
-        &self,
-        detection: &Detection,
-        window: crate::window::Window,
-        snapshot: &Snapshot,
-    ) -> Result<Vec<crate::detect::Hit>, EvaluateError> {
-        let start = window.start().saturating_sub(detection.header.lookback_micros());
-        let reach = crate::window::Window::new(start, window.end()).unwrap_or(window);
-        self.engine.evaluate(detection, window, snapshot.access_logs_between(reach)).await
+    /// Ends the round that is running after the window it is at, and every later one before it begins: what was not looked at stays touched.
+    pub fn stop_detecting(&self) {
+        self.stopping.store(true, Ordering::Release);
     }
 
     /// A session over everything that is queryable now.

@@ -13,6 +13,7 @@ mod engine;
 pub mod header;
 mod hit;
 mod pack;
+mod prepared;
 mod sight;
 mod touched;
 
@@ -21,5 +22,6 @@ pub use engine::{Engine, EvaluateError};
 pub use header::{Header, HeaderError};
 pub use hit::{Hit, HitError};
 pub use pack::{Detection, Pack, PackError, Refused};
+pub(crate) use prepared::Prepared;
 pub use sight::{Missing, Sight};
 pub use touched::Touched;

@@ -8,7 +8,7 @@ mod fence;
 pub mod functions;
 mod run;
 
-pub(crate) use bind::bind;
+pub(crate) use bind::{bind, bind_calls};
 pub use fence::{FenceError, parse_read_only};
 pub use run::{Limits, QueryError, Rowset};
 
@@ -30,6 +30,10 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 /// Source: `envoy.data.accesslog.v3.AccessLogType`.
 pub const COUNTED: &str =
     "access_log_type IS NULL OR access_log_type IN ('DownstreamEnd', 'TcpConnectionEnd', 'UdpSessionEnd', 'NotSet')";
+
+/// Stack of a thread that plans and runs queries, bytes of address space: planning walks a query's tree by recursion, and the fence lets trees of
+/// [`fence::MAX_DEPTH`] through.
+const STACK: usize = 64 << 20;
 
 /// Where sessions come from: one set of functions and settings, a fresh catalog each.
 #[derive(Clone)]
@@ -77,7 +81,7 @@ impl Sql {
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context)?;
-        let threads = tokio::runtime::Builder::new_multi_thread().thread_name("sql").build();
+        let threads = tokio::runtime::Builder::new_multi_thread().thread_name("sql").thread_stack_size(STACK).build();
         let threads = threads.map_err(|error| DataFusionError::External(Box::new(error)))?;
         Ok(Self { state: Arc::new(context.state()), threads: Arc::new(Threads(Some(threads))) })
     }
@@ -93,15 +97,18 @@ impl Sql {
         }
     }
 
-    fn fresh(&self) -> Result<SessionContext> {
+    fn fresh(&self, partitions: Option<usize>) -> Result<SessionContext> {
         let options = &self.state.config().options().catalog;
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema(&options.default_schema, Arc::new(MemorySchemaProvider::new()))?;
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(options.default_catalog.clone(), Arc::new(catalog));
-        let state = SessionStateBuilder::new_from_existing(self.state.as_ref().clone())
-            .with_catalog_list(Arc::new(catalogs))
-            .build();
+        let mut builder =
+            SessionStateBuilder::new_from_existing(self.state.as_ref().clone()).with_catalog_list(Arc::new(catalogs));
+        if let Some(partitions) = partitions {
+            builder = builder.with_config(self.state.config().clone().with_target_partitions(partitions));
+        }
+        let state = builder.build();
         Ok(SessionContext::new_with_state(state))
     }
 
@@ -114,7 +121,20 @@ impl Sql {
         access_logs: Arc<dyn TableProvider>,
         rejects: Option<Arc<dyn TableProvider>>,
     ) -> Result<SessionContext> {
-        let context = self.fresh()?;
+        self.tables(self.fresh(None)?, access_logs, rejects).await
+    }
+
+    /// A session over few rows: one partition, no threads handing rows to each other.
+    pub(crate) async fn over_narrow(&self, access_logs: Arc<dyn TableProvider>) -> Result<SessionContext> {
+        self.tables(self.fresh(Some(1))?, access_logs, None).await
+    }
+
+    async fn tables(
+        &self,
+        context: SessionContext,
+        access_logs: Arc<dyn TableProvider>,
+        rejects: Option<Arc<dyn TableProvider>>,
+    ) -> Result<SessionContext> {
         context.register_table("access_logs", access_logs)?;
         let rejects = rejects.unwrap_or_else(|| empty(ingest::schema::rejects()));
         context.register_table("rejects", rejects)?;

@@ -3,7 +3,7 @@
 //! An edge is (source, destination) as the detections name them. A request is logged by both of its sides: the summary keeps them apart and
 //! shows the server's side where there is one, else the client's (calls that leave the mesh). Latency is `duration_ms`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
@@ -16,12 +16,15 @@ const COUNTED: [&str; 4] = ["DownstreamEnd", "TcpConnectionEnd", "UdpSessionEnd"
 #[derive(Debug, Default)]
 pub struct Summary {
     requests: u64,
-    server: BTreeMap<Edge, EdgeStats>,
-    client: BTreeMap<Edge, EdgeStats>,
+    server: Side,
+    client: Side,
     minutes: BTreeMap<i64, Minute>,
     transport: BTreeMap<String, u64>,
     times: Option<(i64, i64)>,
 }
+
+/// Edges that one side logged: source → destination → numbers. In two steps, so that a known edge is found without a copy of its names.
+type Side = HashMap<String, HashMap<String, EdgeStats>>;
 
 /// Who called whom.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,9 +86,9 @@ impl Summary {
         }
     }
 
-    fn add_row(&mut self, columns: &Columns<'_>, row: usize) {
-        let text = |column: &'_ StringViewArray| (!column.is_null(row)).then(|| column.value(row).to_owned());
-        if text(columns.access_log_type).is_some_and(|kind| !COUNTED.contains(&kind.as_str())) {
+    fn add_row<'a>(&mut self, columns: &Columns<'a>, row: usize) {
+        let text = |column: &'a StringViewArray| (!column.is_null(row)).then(|| column.value(row));
+        if text(columns.access_log_type).is_some_and(|kind| !COUNTED.contains(&kind)) {
             return;
         }
         self.requests += 1;
@@ -98,40 +101,38 @@ impl Summary {
         minute.denied += signal(ingest::schema::signals::DENIED);
         minute.unknown_egress += signal(ingest::schema::signals::EGRESS_UNKNOWN);
         minute.plaintext += signal(ingest::schema::signals::PLAINTEXT);
-        let reporter = text(columns.reporter);
-        let side = match reporter.as_deref() {
-            Some("source") => &mut self.client,
+        let transport = text(columns.transport_security).unwrap_or("unknown");
+        let side = match text(columns.reporter) {
             Some("destination" | "waypoint" | "ztunnel") => {
-                *self
-                    .transport
-                    .entry(text(columns.transport_security).unwrap_or_else(|| "unknown".to_owned()))
-                    .or_default() += 1;
+                match self.transport.get_mut(transport) {
+                    Some(count) => *count += 1,
+                    None => {
+                        self.transport.insert(transport.to_owned(), 1);
+                    }
+                }
                 &mut self.server
             }
             // a gateway is the client of the next hop, whose own line counts the request
             _ => &mut self.client,
         };
-        let edge = Edge {
-            source: text(columns.source_principal)
-                .or_else(|| text(columns.source_ip))
-                .unwrap_or_else(|| "unknown".to_owned()),
-            destination: text(columns.destination_principal)
-                .or_else(|| text(columns.destination_service))
-                .or_else(|| text(columns.egress_host))
-                .or_else(|| text(columns.destination_ip))
-                .unwrap_or_else(|| "unknown".to_owned()),
-        };
-        let stats = match side.entry(edge) {
-            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(fresh) => match EdgeStats::new() {
-                Some(stats) => fresh.insert(stats),
-                None => return,
-            },
-        };
+        let first =
+            |columns: &[&'a StringViewArray]| columns.iter().find_map(|column| text(column)).unwrap_or("unknown");
+        let source = first(&[columns.source_principal, columns.source_ip]);
+        let destination = first(&[
+            columns.destination_principal,
+            columns.destination_service,
+            columns.egress_host,
+            columns.destination_ip,
+        ]);
+        if !side.get(source).is_some_and(|known| known.contains_key(destination)) {
+            let Some(fresh) = EdgeStats::new() else { return };
+            side.entry(source.to_owned()).or_default().insert(destination.to_owned(), fresh);
+        }
+        let Some(stats) = side.get_mut(source).and_then(|known| known.get_mut(destination)) else { return };
         stats.requests += 1;
         stats.denied += signal(ingest::schema::signals::DENIED);
         stats.errors += u64::from(!columns.response_code.is_null(row) && columns.response_code.value(row) >= 500);
-        stats.mutual_tls += u64::from(text(columns.transport_security).as_deref() == Some("mutual_tls"));
+        stats.mutual_tls += u64::from(transport == "mutual_tls");
         if !columns.duration_ms.is_null(row) {
             stats.latency.saturating_record(u64::try_from(columns.duration_ms.value(row)).unwrap_or(0));
         }
@@ -157,10 +158,11 @@ impl Summary {
 
     /// Edges, the busiest first: the server's numbers where it logged the edge, else the client's.
     #[must_use]
-    pub fn edges(&self) -> Vec<(&Edge, &EdgeStats)> {
-        let client = self.client.iter().filter(|(edge, _)| !self.server.contains_key(edge));
-        let mut edges: Vec<_> = self.server.iter().chain(client).collect();
-        edges.sort_by(|(one, a), (other, b)| b.requests.cmp(&a.requests).then(one.cmp(other)));
+    pub fn edges(&self) -> Vec<(Edge, &EdgeStats)> {
+        let unseen =
+            |edge: &Edge| !self.server.get(&edge.source).is_some_and(|known| known.contains_key(&edge.destination));
+        let mut edges: Vec<_> = flat(&self.server).chain(flat(&self.client).filter(|(edge, _)| unseen(edge))).collect();
+        edges.sort_by(|(one, a), (other, b)| b.requests.cmp(&a.requests).then_with(|| one.cmp(other)));
         edges
     }
 
@@ -171,6 +173,14 @@ impl Summary {
         let known = self.transport.iter().filter(|(name, _)| name.as_str() != "unknown").map(|(_, count)| count).sum();
         (count("mutual_tls"), known)
     }
+}
+
+fn flat(side: &Side) -> impl Iterator<Item = (Edge, &EdgeStats)> {
+    side.iter().flat_map(|(source, known)| {
+        known
+            .iter()
+            .map(move |(destination, stats)| (Edge { source: source.clone(), destination: destination.clone() }, stats))
+    })
 }
 
 struct Columns<'a> {

@@ -10,7 +10,13 @@ pub(crate) fn check(line: &str, max_nesting: usize) -> Result<(), Refusal> {
     // the last escape was the first half of a surrogate pair, and nothing came since
     let mut half = false;
     let mut rest = line.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
+    loop {
+        if in_string && !half {
+            // within a string only its end and escapes matter
+            let next = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+            rest = rest.get(next..).unwrap_or_default();
+        }
+        let Some((byte, after)) = rest.split_first() else { break };
         rest = after;
         if !in_string {
             match byte {

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
@@ -78,16 +79,25 @@ impl Engine {
         });
         let batches =
             work.await.map_err(|error| failed(DataFusionError::External(Box::new(error))))?.map_err(failed)?;
-        let mut hits = Vec::new();
-        for batch in &batches {
-            let read = Hit::read(&detection.header, window, batch);
-            hits.extend(read.map_err(|source| EvaluateError::Hit { detection: id.clone(), source })?);
-        }
-        // one finding per entity: rows whose entities differ only in null and "unknown" would be the same finding
-        hits.sort_by(|one, other| one.entity().cmp(other.entity()).then(other.count().cmp(&one.count())));
-        hits.dedup_by(|later, first| later.entity() == first.entity());
-        Ok(hits)
+        read_hits(detection, window, &batches)
     }
+}
+
+/// The hits in a detection's output.
+pub(super) fn read_hits(
+    detection: &Detection,
+    window: Window,
+    batches: &[RecordBatch],
+) -> Result<Vec<Hit>, EvaluateError> {
+    let mut hits = Vec::new();
+    for batch in batches {
+        let read = Hit::read(&detection.header, window, batch);
+        hits.extend(read.map_err(|source| EvaluateError::Hit { detection: detection.header.id.clone(), source })?);
+    }
+    // one finding per entity: rows whose entities differ only in null and "unknown" would be the same finding
+    hits.sort_by(|one, other| one.entity().cmp(other.entity()).then(other.count().cmp(&one.count())));
+    hits.dedup_by(|later, first| later.entity() == first.entity());
+    Ok(hits)
 }
 
 /// Plans a detection for one window.

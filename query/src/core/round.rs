@@ -1,0 +1,199 @@
+//! A round of detection: the touched windows of every detection, over rows that are read once.
+//!
+//! ```text
+//!  windows of all detections ─▶ stretches of time ─▶ suspicious rows, sorted, read once a stretch
+//!                                                        └─▶ detection × window: a slice of them ─▶ hits ─▶ findings
+//! ```
+//! A window in which a detection's signals select no row has no hit and is passed over. A detection that reads every row (no `signals`) is
+//! planned for each of its windows over the store itself.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use chrono::{DateTime, Utc};
+use datafusion::error::DataFusionError;
+use datafusion::prelude::{col, lit};
+
+use super::{Core, CoreError, Round};
+use crate::detect::{Detection, EvaluateError, Hit, Prepared, Touched};
+use crate::store::Snapshot;
+use crate::window::Window;
+
+/// Stretches of time read apart; more than this many are read as one.
+const STRETCHES: usize = 64;
+/// Windows further apart than this, µs, are in two stretches.
+const GAP: i64 = 3_600_000_000;
+/// Longest run of one detection over one window.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks at every touched window.
+pub(super) async fn look(
+    core: &Core,
+    touched: &Touched,
+    latest: i64,
+    now: DateTime<Utc>,
+    round: &mut Round,
+) -> Result<(), CoreError> {
+    let snapshot = core.store.snapshot();
+    let (by_signal, by_row): (Vec<_>, Vec<_>) = core
+        .pack
+        .detections()
+        .iter()
+        .map(|detection| (detection, touched.windows(&detection.header, latest)))
+        .partition(|(detection, _)| detection.header.signals != 0);
+    for stretch in stretches(
+        by_signal.iter().flat_map(|(detection, windows)| windows.iter().map(|window| reach(detection, *window))),
+    ) {
+        let mask = by_signal.iter().fold(0, |mask, (detection, _)| mask | detection.header.signals);
+        let rows = Suspicious::read(core, &snapshot, stretch, mask).await?;
+        for (detection, windows) in &by_signal {
+            let mut prepared = None;
+            for window in
+                windows.iter().filter(|window| stretch.start() <= window.start() && window.end() <= stretch.end())
+            {
+                if core.stopping.load(Ordering::Acquire) {
+                    round.cut_short = true;
+                    return Ok(());
+                }
+                if !rows.any(*window, detection.header.signals) {
+                    continue;
+                }
+                let hits = match &mut prepared {
+                    Some(prepared) => evaluate(prepared, detection, *window, &rows).await,
+                    None => match Prepared::new(&core.sql, Arc::clone(detection)).await {
+                        Ok(fresh) => evaluate(prepared.insert(fresh), detection, *window, &rows).await,
+                        Err(source) => Err(failure(detection, *window, source)),
+                    },
+                };
+                settle(core, detection, *window, hits, now, round).await?;
+            }
+        }
+    }
+    for (detection, windows) in by_row {
+        for window in windows {
+            if core.stopping.load(Ordering::Acquire) {
+                round.cut_short = true;
+                return Ok(());
+            }
+            let rows = snapshot.access_logs_between(reach(detection, window));
+            let hits = within_patience(detection, window, core.engine.evaluate(detection, window, rows)).await;
+            settle(core, detection, window, hits, now, round).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn evaluate(
+    prepared: &mut Prepared,
+    detection: &Detection,
+    window: Window,
+    rows: &Suspicious,
+) -> Result<Vec<Hit>, EvaluateError> {
+    within_patience(detection, window, prepared.evaluate(window, rows.slice(reach(detection, window)))).await
+}
+
+async fn within_patience(
+    detection: &Detection,
+    window: Window,
+    evaluation: impl Future<Output = Result<Vec<Hit>, EvaluateError>>,
+) -> Result<Vec<Hit>, EvaluateError> {
+    match tokio::time::timeout(PATIENCE, evaluation).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            Err(failure(detection, window, DataFusionError::Execution(format!("it took longer than {PATIENCE:?}"))))
+        }
+    }
+}
+
+fn failure(detection: &Detection, window: Window, source: DataFusionError) -> EvaluateError {
+    EvaluateError::Sql { detection: detection.header.id.clone(), window, source: Box::new(source) }
+}
+
+async fn settle(
+    core: &Core,
+    detection: &Detection,
+    window: Window,
+    hits: Result<Vec<Hit>, EvaluateError>,
+    now: DateTime<Utc>,
+    round: &mut Round,
+) -> Result<(), CoreError> {
+    round.windows += 1;
+    match hits {
+        Ok(hits) => {
+            let header = &detection.header;
+            round.changes.extend(core.findings.apply(&header.id, header.version, window, hits, now).await?);
+        }
+        Err(failure) => round.failures.push(failure),
+    }
+    Ok(())
+}
+
+/// A window and what its detection looks back on.
+fn reach(detection: &Detection, window: Window) -> Window {
+    Window::new(window.start().saturating_sub(detection.header.lookback_micros()), window.end()).unwrap_or(window)
+}
+
+/// Intervals put together where they touch or nearly do.
+fn stretches(intervals: impl Iterator<Item = Window>) -> Vec<Window> {
+    let mut sorted: Vec<Window> = intervals.collect();
+    sorted.sort_unstable();
+    let join = |gap: i64| {
+        let mut joined: Vec<Window> = Vec::new();
+        for next in &sorted {
+            match joined.last_mut() {
+                Some(last) if next.start().saturating_sub(gap) <= last.end() => {
+                    *last = Window::new(last.start(), last.end().max(next.end())).unwrap_or(*last);
+                }
+                _ => joined.push(*next),
+            }
+        }
+        joined
+    };
+    let joined = join(GAP);
+    if joined.len() > STRETCHES { join(i64::MAX) } else { joined }
+}
+
+/// The rows of a stretch that carry a signal, by time.
+struct Suspicious {
+    rows: RecordBatch,
+}
+
+impl Suspicious {
+    async fn read(core: &Core, snapshot: &Snapshot, stretch: Window, mask: i64) -> Result<Self, CoreError> {
+        let context = core.sql.over(snapshot.access_logs_between(stretch), None).await?;
+        let time =
+            |micros: i64| lit(datafusion::common::ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
+        let wanted = datafusion::logical_expr::bitwise_and(col("signals"), lit(mask)).not_eq(lit(0_i64));
+        let frame = context
+            .table("access_logs")
+            .await?
+            .filter(wanted)?
+            .filter(col("time").gt_eq(time(stretch.start())).and(col("time").lt(time(stretch.end()))))?
+            .sort(vec![col("time").sort(true, false)])?;
+        let work = core.sql.spawn(frame.collect());
+        let batches = work.await.map_err(|error| DataFusionError::External(Box::new(error)))??;
+        Ok(Self { rows: arrow::compute::concat_batches(&ingest::schema::access_logs(), &batches)? })
+    }
+
+    /// The rows in an interval.
+    fn slice(&self, interval: Window) -> RecordBatch {
+        let Some(times) =
+            self.rows.column_by_name("time").and_then(|time| time.as_primitive_opt::<TimestampMicrosecondType>())
+        else {
+            return self.rows.slice(0, 0);
+        };
+        let from = times.values().partition_point(|time| *time < interval.start());
+        let to = times.values().partition_point(|time| *time < interval.end());
+        self.rows.slice(from, to.saturating_sub(from))
+    }
+
+    /// Whether a row in an interval carries one of these signals.
+    fn any(&self, interval: Window, mask: i64) -> bool {
+        let rows = self.slice(interval);
+        let signals = rows.column_by_name("signals").and_then(|column| column.as_primitive_opt::<Int64Type>());
+        signals.is_some_and(|signals| signals.values().iter().any(|signals| signals & mask != 0))
+    }
+}
