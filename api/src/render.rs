@@ -23,6 +23,30 @@ pub(crate) fn print(text: &str) -> Result<(), CliError> {
     }
 }
 
+/// Text for people with `NAMESPACE/ACCOUNT` for every principal of the default trust domain (`cluster.local/ns/NAMESPACE/sa/ACCOUNT`). Data keeps
+/// principals whole.
+pub(crate) fn short(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("cluster.local/ns/") {
+        out.push_str(before);
+        rest = match after.split_once("/sa/") {
+            // what stands before must not be the end of another trust domain's name
+            Some((namespace, account)) if !namespace.contains(['/', ' ']) && !before.ends_with(['.', '-']) => {
+                out.push_str(namespace);
+                out.push('/');
+                account
+            }
+            _ => {
+                out.push_str("cluster.local/ns/");
+                after
+            }
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Text from a log line as it may be shown on a terminal: control characters, which could move the cursor or rewrite the
 /// screen, become visible escapes.
 pub(crate) fn visible(text: &str) -> String {
@@ -34,4 +58,28 @@ pub(crate) fn visible(text: &str) -> String {
         }
         out
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{short, visible};
+
+    #[test]
+    fn principals_of_the_default_trust_domain_are_shortened() {
+        for (text, shown) in [
+            ("cluster.local/ns/bank/sa/pay", "bank/pay"),
+            ("cluster.local/ns/a/sa/b was denied by cluster.local/ns/c/sa/d (x)", "a/b was denied by c/d (x)"),
+            ("prod.example/ns/a/sa/b", "prod.example/ns/a/sa/b"),
+            ("evil-cluster.local/ns/a/sa/b", "evil-cluster.local/ns/a/sa/b"),
+            ("cluster.local/ns/a", "cluster.local/ns/a"),
+            ("10.0.0.1", "10.0.0.1"),
+        ] {
+            assert_eq!(short(text), shown);
+        }
+    }
+
+    #[test]
+    fn control_characters_become_visible() {
+        assert_eq!(visible("a\u{1b}[2Jb\u{202e}c"), "a\\u{1b}[2Jb\\u{202e}c");
+    }
 }

@@ -68,7 +68,7 @@ fn cards(numbers: &Numbers) -> Markup {
             div.card { b { (numbers.findings) } "findings" }
             div.card { b { (numbers.lines) } "lines" }
             div.card { b { (numbers.rejected) } "rejected" }
-            div.card { b { (numbers.requests) } "requests logged" }
+            div.card { b { (numbers.requests) } "lines that count (a call is logged by both sides)" }
             div.card { b { (numbers.mutual_tls_share()) } "mutual TLS" }
         }
     }
@@ -131,7 +131,7 @@ fn sights(scanned: &Scanned) -> Markup {
                         td { (sight.as_str()) }
                         td {
                             @for missing in sight.missing() {
-                                "without " code { (missing.column) } ": " (missing.unseen) " is not seen"
+                                "without " code { (missing.column) } @if missing.lines < missing.of { " in " (missing.lines) " of " (missing.of) " lines" } ": " (missing.unseen)
                                 @for label in &missing.add { br; code { (label) } }
                                 br;
                             }

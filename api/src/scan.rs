@@ -44,6 +44,8 @@ pub struct Scanned {
     pub read: usize,
     /// Inputs that could not be read, or not to their end, and why.
     pub unreadable: Vec<(String, String)>,
+    /// Files of folders that were not read, and why.
+    pub passed_over: Vec<(String, &'static str)>,
     /// Lines that are access logs.
     pub rows: u64,
     /// Lines that are not.
@@ -68,6 +70,16 @@ pub struct Rejects {
 }
 
 impl Scanned {
+    /// What was not looked at although it was asked for: an all-clear would be a guess.
+    #[must_use]
+    pub fn incomplete(&self) -> Option<String> {
+        match (self.unreadable.first(), self.failures.first()) {
+            (Some((input, reason)), _) => Some(format!("{input} was not read to its end ({reason})")),
+            (None, Some(failure)) => Some(failure.to_string()),
+            (None, None) => None,
+        }
+    }
+
     /// Lines, blank ones not counted.
     #[must_use]
     pub fn lines(&self) -> u64 {
@@ -117,7 +129,7 @@ pub async fn load(
     clock: &dyn Clock,
 ) -> Result<Scanned, ScanError> {
     let started = Instant::now();
-    let (inputs, mut unreadable) = inputs::expand(paths);
+    let inputs::Inputs { read: inputs, mut unreadable, passed_over, .. } = inputs::expand(paths);
     let progress = progress::start(inputs.iter().map(|input| input.bytes).sum());
     let (batches, mut queue) = tokio::sync::mpsc::channel(QUEUE);
     let received_at = clock.now();
@@ -137,6 +149,7 @@ pub async fn load(
     }
     progress.finish_and_clear();
     scanned.unreadable = unreadable;
+    scanned.passed_over = passed_over;
     scanned.took = started.elapsed();
     Ok(scanned)
 }
@@ -169,6 +182,7 @@ impl Scanned {
             failures: Vec::new(),
             read: 0,
             unreadable: Vec::new(),
+            passed_over: Vec::new(),
             rows: 0,
             rejected: 0,
             reasons: BTreeMap::new(),
@@ -178,7 +192,7 @@ impl Scanned {
     }
 
     fn take(&mut self, batch: &AccessLogBatch) {
-        self.summary.add(&batch.rows);
+        self.summary.add(&batch.rows, batch.coverage.get("transport_security") > 0);
         self.rows += batch.rows.num_rows() as u64;
         self.bytes += batch.bytes;
         self.take_rejects(&batch.rejects);

@@ -134,7 +134,8 @@ impl Core {
         for known in store.coverage().values() {
             coverage.merge(known);
         }
-        let state = State { coverage, latest: store.stats().latest.unwrap_or(i64::MIN), ..State::default() };
+        let touched = findings.remembered().await?;
+        let state = State { coverage, latest: store.stats().latest.unwrap_or(i64::MIN), touched };
         let engine = Engine::new(sql.clone());
         Ok(Self {
             store,
@@ -257,12 +258,14 @@ impl Core {
         self.state().touched.is_empty()
     }
 
-    /// Writes everything out and releases the folder.
+    /// Writes everything out, what was not looked at yet included, and releases the folder.
     ///
     /// # Errors
     /// If the last rows cannot be written.
     pub async fn close(&self) -> Result<(), CoreError> {
         self.store.close().await?;
+        let touched = self.state().touched.clone();
+        self.findings.remember(&touched).await?;
         self.findings.close().await;
         Ok(())
     }

@@ -78,15 +78,16 @@ impl EdgeStats {
 }
 
 impl Summary {
-    /// Takes in a batch of `access_logs`. Lines that do not count (Start, Periodic, per try) are passed over.
-    pub fn add(&mut self, rows: &RecordBatch) {
+    /// Takes in a batch of `access_logs`. Lines that do not count (Start, Periodic, per try) are passed over. `tells_transport` says whether the
+    /// lines' format tells how a connection was secured: without it, only what was turned away would be counted.
+    pub fn add(&mut self, rows: &RecordBatch, tells_transport: bool) {
         let Some(columns) = Columns::of(rows) else { return };
         for row in 0..rows.num_rows() {
-            self.add_row(&columns, row);
+            self.add_row(&columns, row, tells_transport);
         }
     }
 
-    fn add_row<'a>(&mut self, columns: &Columns<'a>, row: usize) {
+    fn add_row<'a>(&mut self, columns: &Columns<'a>, row: usize, tells_transport: bool) {
         let text = |column: &'a StringViewArray| (!column.is_null(row)).then(|| column.value(row));
         if text(columns.access_log_type).is_some_and(|kind| !COUNTED.contains(&kind)) {
             return;
@@ -101,7 +102,7 @@ impl Summary {
         minute.denied += signal(ingest::schema::signals::DENIED);
         minute.unknown_egress += signal(ingest::schema::signals::EGRESS_UNKNOWN);
         minute.plaintext += signal(ingest::schema::signals::PLAINTEXT);
-        let transport = text(columns.transport_security).unwrap_or("unknown");
+        let transport = text(columns.transport_security).filter(|_| tells_transport).unwrap_or("unknown");
         let side = match text(columns.reporter) {
             Some("destination" | "waypoint" | "ztunnel") => {
                 match self.transport.get_mut(transport) {

@@ -11,7 +11,7 @@ use query::finding::Severity;
 #[command(
     name = "meshwarden",
     version,
-    about,
+    about = "Security analytics for Envoy and Istio access logs",
     arg_required_else_help = true,
     after_help = "Examples:\n  meshwarden demo                                       findings in the sample logs, then the API\n  meshwarden scan /var/log/istio/*.log                  findings in your logs\n  kubectl logs deploy/orders -c istio-proxy | meshwarden scan -\n  meshwarden sql \"SELECT source_principal, count(*) FROM requests GROUP BY 1\" --from access.log\n  meshwarden serve --data /var/lib/meshwarden           the service\n\nExit codes: 0 done, 1 --fail-on hit, 2 bad usage or configuration, 3 nothing readable"
 )]
@@ -51,7 +51,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// Print and exit instead of serving the API [example: demo --once]
-    #[arg(long, env = "MESHWARDEN_ONCE")]
+    #[arg(long, env = "MESHWARDEN_ONCE", value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) once: bool,
     /// Folder with the sample logs [default: sample-logs of the checkout] [example: --logs sample-logs]
     #[arg(long, env = "MESHWARDEN_SAMPLE_LOGS", value_name = "DIR")]
@@ -141,10 +141,10 @@ pub(crate) struct DecodeArgs {
     #[arg(long, env = "MESHWARDEN_FIELD_MAP", value_name = "FILE")]
     pub(crate) field_map: Option<PathBuf>,
     /// Longest line that is decoded, bytes; a longer one is a reject [example: --max-line-bytes 262144]
-    #[arg(long, env = "MESHWARDEN_MAX_LINE_BYTES", default_value_t = 1 << 20, value_name = "BYTES")]
+    #[arg(long, env = "MESHWARDEN_MAX_LINE_BYTES", default_value_t = 1 << 20, value_name = "BYTES", value_parser = at_least_one)]
     pub(crate) max_line_bytes: usize,
     /// Deepest JSON that is decoded; a deeper line is a reject [example: --max-nesting 32]
-    #[arg(long, env = "MESHWARDEN_MAX_NESTING", default_value_t = 64, value_name = "LEVELS")]
+    #[arg(long, env = "MESHWARDEN_MAX_NESTING", default_value_t = 64, value_name = "LEVELS", value_parser = at_least_one)]
     pub(crate) max_nesting: usize,
     /// Trust domain of proxies that log no own certificate [example: --trust-domain prod.example]
     #[arg(long, env = "MESHWARDEN_TRUST_DOMAIN", default_value = "cluster.local", value_name = "DOMAIN")]
@@ -192,4 +192,13 @@ pub(crate) enum FormatTarget {
     Envoy,
     /// The keys and their operators
     Json,
+}
+
+/// A bound of zero would reject every line.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(0) => Err("it must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -17,6 +17,9 @@ pub(crate) enum CliError {
     /// No input could be read, or none held a line that is an access log.
     #[error("nothing readable: {0}")]
     Nothing(String),
+    /// `--fail-on` asks for a verdict, and not everything could be looked at.
+    #[error("--fail-on asks for a verdict, but the scan is incomplete: {0}")]
+    Incomplete(String),
     /// The sample logs are not there.
     #[error(
         "there are no sample logs in {0}: run it in a checkout of meshwarden, or name their folder with --logs DIR"

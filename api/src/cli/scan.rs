@@ -29,6 +29,11 @@ pub(crate) async fn run(args: ScanArgs, clock: SharedClock) -> Result<Exit, CliE
         eprintln!("report: {}", path.display());
     }
     readable(&scanned)?;
+    if args.fail_on.is_some()
+        && let Some(reason) = scanned.incomplete()
+    {
+        return Err(CliError::Incomplete(reason));
+    }
     let hit = |finding: &Finding| args.fail_on.is_some_and(|severity| finding.severity >= severity);
     Ok(if scanned.findings.iter().any(hit) { Exit::FailOn } else { Exit::Done })
 }

@@ -1,8 +1,9 @@
 //! `meshwarden serve`: the service, until SIGTERM. Wires core, detection, deliveries and HTTP together.
 //!
 //! ```text
-//!  SIGTERM ─▶ HTTP drains ─▶ last round of detection ─▶ deliveries under way end ─▶ rows are written ─▶ exit 0
+//!  SIGTERM ─▶ HTTP drains ─▶ rows are written ─▶ last round of detection, bounded ─▶ deliveries under way end ─▶ exit 0
 //! ```
+//! What the last round has no time for is looked at after the next start.
 //! A second signal ends at once.
 
 use std::net::SocketAddr;
@@ -24,6 +25,9 @@ use crate::feed::CoreFeed;
 use crate::http::{self, AppState, DeliveryCount, HttpConfig, Metrics, TOKEN_VARIABLE, Token};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// Longest last round of detection.
+const LAST_ROUND: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, CliError> {
     let config = args.config.as_deref().map(|file| Config::read(file, &args.data)).transpose()?.unwrap_or_default();
@@ -97,7 +101,7 @@ async fn serve(
 ) -> Result<(), CliError> {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(signals(stop));
-    let detector = Detector::new(core, clock, Arc::new(Metrics::new()));
+    let detector = Detector::new(core.clone(), clock, Arc::new(Metrics::new()));
     let drained = Arc::new(tokio::sync::Notify::new());
     let detecting = {
         let drained = drained.clone();
@@ -106,12 +110,22 @@ async fn serve(
     let address = listener.local_addr().map_err(|source| CliError::Listen { listen: config.listen, source })?;
     let guarded = if config.token.is_some() { ", with the token" } else { "" };
     eprintln!("meshwarden: API on http://{address}{guarded} – try http://{address}/api/v1/findings; Ctrl-C ends it");
+    let finishing = detector.clone();
     let state = AppState::new(detector, decode, config)
         .with_deliveries(move || deliverer.as_deref().map(counts).unwrap_or_default());
     let served = http::serve(listener, state, wait(stopped)).await;
-    // only now can no more rows come in: the last round sees them all
+    // only now can no more rows come in: the last round sees them all, but the rows themselves come first
+    finishing.flush().await;
     drained.notify_one();
-    if let Err(error) = detecting.await {
+    let mut detecting = detecting;
+    let outcome = match tokio::time::timeout(LAST_ROUND, &mut detecting).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            core.stop_detecting();
+            detecting.await
+        }
+    };
+    if let Err(error) = outcome {
         tracing::error!(%error, "detection ended early");
     }
     Ok(served?)

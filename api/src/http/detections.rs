@@ -73,6 +73,10 @@ pub(crate) struct MissingJson {
     column: String,
     /// What is not seen without it.
     unseen: String,
+    /// Lines that do not carry it.
+    lines: u64,
+    /// Lines in all.
+    of: u64,
     /// Lines for the log format that would fill it.
     add: Vec<String>,
 }
@@ -125,8 +129,8 @@ fn detection_json(detection: &Detection, sight: &Sight) -> DetectionJson {
 }
 
 fn missing_json(missing: &Missing) -> MissingJson {
-    let Missing { column, unseen, add } = missing.clone();
-    MissingJson { column, unseen, add }
+    let Missing { column, unseen, lines, of, add } = missing.clone();
+    MissingJson { column, unseen, lines, of, add }
 }
 
 fn refused_json(refused: &Refused) -> RefusedJson {

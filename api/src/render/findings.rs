@@ -8,10 +8,10 @@ use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table};
 use query::finding::json::FindingJson;
 use query::finding::{Entity, Finding, Severity};
 
-use super::visible;
+use super::{short, visible};
 
 /// Width of a table where no terminal says its own.
-const WIDTH: u16 = 160;
+const WIDTH: u16 = 140;
 
 /// A table: how bad, what, who → whom, when, how many, one sentence each.
 pub(crate) fn findings_table(findings: &[Finding]) -> String {
@@ -31,10 +31,10 @@ pub(crate) fn findings_table(findings: &[Finding]) -> String {
         table.add_row([
             severity(finding.severity),
             Cell::new(&finding.detection),
-            Cell::new(who(&finding.entity)),
+            Cell::new(short(&who(&finding.entity))),
             Cell::new(when(finding)),
             Cell::new(finding.count),
-            Cell::new(visible(&finding.summary)),
+            Cell::new(short(&visible(&finding.summary))),
         ]);
     }
     format!("{table}\n")
@@ -64,7 +64,7 @@ pub(crate) fn who(entity: &Entity) -> String {
 
 fn when(finding: &Finding) -> String {
     let first = finding.first_seen.format("%Y-%m-%d %H:%M:%S");
-    format!("{first} – {}", finding.last_seen.format("%H:%M:%S"))
+    format!("{first}\n– {}", finding.last_seen.format("%H:%M:%S"))
 }
 
 fn severity(severity: Severity) -> Cell {

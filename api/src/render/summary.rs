@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use query::detect::Sight;
+use query::detect::{Missing, Sight};
 
-use super::visible;
+use super::{short, visible};
 use crate::scan::Scanned;
 
 /// Edges shown.
@@ -58,6 +58,9 @@ fn lines(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
             visible(&rejects.detail)
         )?;
     }
+    for (input, reason) in &scanned.passed_over {
+        writeln!(out, "passed over   {}: {reason}", visible(input))?;
+    }
     for (input, reason) in &scanned.unreadable {
         writeln!(out, "not readable  {}: {reason}", visible(input))?;
     }
@@ -78,8 +81,8 @@ fn edges(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
             stats.denied,
             stats.quantile(0.5),
             stats.quantile(0.99),
-            visible(&edge.source),
-            visible(&edge.destination)
+            visible(&short(&edge.source)),
+            visible(&short(&edge.destination))
         )?;
     }
     if edges.len() > EDGES {
@@ -92,23 +95,25 @@ fn detections(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
     let evaluable =
         scanned.sights.iter().filter(|(_, sight)| !matches!(sight, Sight::Blind(_) | Sight::NoData)).count();
     writeln!(out, "detections    {evaluable} of {} evaluable", scanned.sights.len())?;
+    let mut labels: Vec<&str> = Vec::new();
     for (detection, sight) in &scanned.sights {
         for missing in sight.missing() {
-            writeln!(
-                out,
-                "  {:<9} {}: without {}, {} is not seen",
-                sight.as_str(),
-                detection.header.id,
-                missing.column,
-                missing.unseen
-            )?;
-            for label in &missing.add {
-                writeln!(out, "              add  {label}")?;
-            }
+            let Missing { column, unseen, lines, of, add } = missing;
+            let part = if lines == of { String::new() } else { format!(" in {lines} of {of} lines") };
+            writeln!(out, "  {:<9} {}: without {column}{part}: {unseen}", sight.as_str(), detection.header.id)?;
+            labels.extend(add.iter().map(String::as_str));
         }
     }
-    if scanned.sights.iter().any(|(_, sight)| !sight.missing().is_empty()) {
-        writeln!(out, "  'meshwarden format istio' prints the whole format with these keys")?;
+    labels.sort_unstable();
+    labels.dedup();
+    if !labels.is_empty() {
+        writeln!(
+            out,
+            "\nKeys that would open their eyes ('meshwarden format istio' prints the whole format, ready to apply):"
+        )?;
+        for label in labels {
+            writeln!(out, "  {label}")?;
+        }
     }
     for refused in &scanned.refused {
         writeln!(out, "  refused   {}: {}", refused.file, refused.reason)?;

@@ -1,9 +1,11 @@
 //! Which files a command line means.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// Endings of files that a folder is searched for. A file that is named itself is read whatever it is called.
-const ENDINGS: [&str; 6] = ["log", "jsonl", "ndjson", "json", "gz", "zst"];
+/// Endings of files in a folder that are passed over: they are no logs, whatever else is in the folder. A file that is named itself is
+/// read whatever it is called, and a file without a known ending may be a rotated log.
+const NO_LOGS: [&str; 12] = ["md", "html", "htm", "sql", "toml", "yaml", "yml", "png", "svg", "pdf", "sh", "py"];
 
 /// One input.
 #[derive(Debug)]
@@ -16,43 +18,68 @@ pub(super) struct Input {
     pub(super) bytes: u64,
 }
 
-/// The inputs behind `paths`, folders searched in order of name, and those that cannot be read with the reason.
-pub(super) fn expand(paths: &[PathBuf]) -> (Vec<Input>, Vec<(String, String)>) {
-    let (mut inputs, mut unreadable) = (Vec::new(), Vec::new());
-    for path in paths {
-        if path.as_os_str() == "-" {
-            inputs.push(Input { name: "stdin".to_owned(), path: None, bytes: 0 });
-        } else {
-            walk(path, true, &mut inputs, &mut unreadable);
-        }
-    }
-    (inputs, unreadable)
+/// What `paths` mean.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    /// What is read, folders searched in order of name. A file that is reached twice (named again, by a link) is read once.
+    pub(super) read: Vec<Input>,
+    /// What cannot be read, and why.
+    pub(super) unreadable: Vec<(String, String)>,
+    /// What was passed over, and why.
+    pub(super) passed_over: Vec<(String, &'static str)>,
+    seen: HashSet<PathBuf>,
 }
 
-fn walk(path: &Path, named: bool, inputs: &mut Vec<Input>, unreadable: &mut Vec<(String, String)>) {
-    let name = path.display().to_string();
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) => return unreadable.push((name, error.to_string())),
-    };
-    if !metadata.is_dir() {
-        let known =
-            path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)));
-        if named || known {
-            inputs.push(Input { name, path: Some(path.to_owned()), bytes: metadata.len() });
+/// The inputs behind `paths`.
+pub(super) fn expand(paths: &[PathBuf]) -> Inputs {
+    let mut inputs = Inputs::default();
+    for path in paths {
+        if path.as_os_str() == "-" {
+            inputs.read.push(Input { name: "stdin".to_owned(), path: None, bytes: 0 });
+        } else {
+            inputs.walk(path, true);
         }
-        return;
     }
-    let entries = std::fs::read_dir(path)
-        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>());
-    match entries {
-        Ok(mut entries) => {
-            entries.sort();
-            let hidden = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            for entry in entries.iter().filter(|entry| !hidden(entry)) {
-                walk(entry, false, inputs, unreadable);
-            }
+    inputs
+}
+
+impl Inputs {
+    fn walk(&mut self, path: &Path, named: bool) {
+        let name = path.display().to_string();
+        let (metadata, real) = match std::fs::metadata(path).and_then(|metadata| Ok((metadata, path.canonicalize()?))) {
+            Ok(known) => known,
+            Err(error) => return self.unreadable.push((name, error.to_string())),
+        };
+        if (metadata.is_file() || metadata.is_dir()) && !self.seen.insert(real) {
+            return self.passed_over.push((name, "it was read already"));
         }
-        Err(error) => unreadable.push((name, error.to_string())),
+        if metadata.is_dir() {
+            return self.folder(path, name);
+        }
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        if !named && ending.is_some_and(|ending| NO_LOGS.contains(&ending.as_str())) {
+            return self.passed_over.push((name, "it is no log by its name"));
+        }
+        if !named && !metadata.is_file() {
+            return self.passed_over.push((name, "it is no file"));
+        }
+        self.read.push(Input { name, path: Some(path.to_owned()), bytes: metadata.len() });
+    }
+
+    fn folder(&mut self, path: &Path, name: String) {
+        let entries = std::fs::read_dir(path)
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>());
+        match entries {
+            Ok(mut entries) => {
+                entries.sort();
+                for entry in entries {
+                    match entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
+                        true => self.passed_over.push((entry.display().to_string(), "it is hidden")),
+                        false => self.walk(&entry, false),
+                    }
+                }
+            }
+            Err(error) => self.unreadable.push((name, error.to_string())),
+        }
     }
 }

@@ -133,6 +133,9 @@ fn exit_codes_tell_what_happened() {
         (vec!["scan", &sample, "--fail-on", "high"], 1, ""),
         (vec!["scan", &sample, "--fail-on", "critical"], 0, ""),
         (vec!["scan", &sample, "--fail-on", "dreadful"], 2, "dreadful"),
+        (vec!["scan", &sample, "/no/such/file", "--fail-on", "critical"], 2, "/no/such/file"),
+        (vec!["scan", &sample, "/no/such/file"], 0, "/no/such/file"),
+        (vec!["scan", &sample, "--max-line-bytes", "0"], 2, "at least 1"),
         (vec!["scan"], 2, "PATH"),
         (vec!["scan", "--colour"], 2, "--colour"),
         (vec!["scan", &sample, "--field", "status"], 2, "status"),
@@ -170,8 +173,16 @@ fn sql_writes_tables_ndjson_and_csv() {
     let json: Value = serde_json::from_str(sql("ndjson").trim()).unwrap();
     assert_eq!(json, serde_json::json!({"reporter": "destination", "n": count}));
     assert!(sql("table").contains(&format!("| destination | {count}")));
-    let twice = text(&run(&["sql", query, "--from", &sample, "--from", &sample, "--output", "ndjson"]).stdout);
-    assert_eq!(serde_json::from_str::<Value>(twice.trim()).unwrap()["n"], count * 2);
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.log.1");
+    std::fs::copy(&sample, &copy).unwrap();
+    let both = |second: &str| {
+        let output = run(&["sql", query, "--from", &sample, "--from", second, "--output", "ndjson"]);
+        serde_json::from_str::<Value>(text(&output.stdout).trim()).unwrap()["n"].as_u64().unwrap()
+    };
+    assert_eq!(both(copy.to_str().unwrap()), count * 2);
+    assert_eq!(both(folder.path().to_str().unwrap()), count * 2, "a rotated file of a folder is read");
+    assert_eq!(both(&sample), count, "the same file is read once");
     let none =
         text(&run(&["sql", "SELECT path FROM requests WHERE false", "--from", &sample, "--output", "csv"]).stdout);
     assert_eq!(none, "path\n");

@@ -3,6 +3,7 @@
 //! Refused, each by name: another statement, a function that is not a pure function of its arguments (`now()`, `current_date`, `random()`,
 //! `uuid()`), a missing output column, a `{name}` in the summary that is no column.
 
+use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
@@ -29,6 +30,19 @@ pub enum CheckError {
         "its SQL returns no column '{0}': it must return its entity columns, count, first_seen, last_seen and evidence"
     )]
     Column(String),
+    /// An output column has the wrong type.
+    #[error("its SQL returns '{column}' as {found}: it must be {expected}")]
+    Type {
+        /// The column.
+        column: &'static str,
+        /// What it is.
+        found: DataType,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// It reads something other than the logs.
+    #[error("its SQL reads '{0}': a detection reads requests, access_logs and rejects")]
+    Table(String),
     /// The summary names something that is not there.
     #[error("its summary names {{{0}}}, which its SQL does not return")]
     Summary(String),
@@ -44,6 +58,21 @@ pub(super) fn check(header: &Header, plan: &LogicalPlan) -> Result<(), CheckErro
     if let Some(missing) = header.entity.iter().map(String::as_str).chain(REQUIRED).find(|name| !has(name)) {
         return Err(CheckError::Column(missing.to_owned()));
     }
+    for (column, expected, fits) in [
+        ("count", "an integer", DataType::is_integer as fn(&DataType) -> bool),
+        ("first_seen", "a timestamp", |kind| matches!(kind, DataType::Timestamp(..))),
+        ("last_seen", "a timestamp", |kind| matches!(kind, DataType::Timestamp(..))),
+        ("evidence", "a list of log_id", |kind| matches!(kind, DataType::List(item) if item.data_type().is_string())),
+    ] {
+        if let Some(field) = schema.fields().iter().find(|field| field.name() == column)
+            && !fits(field.data_type())
+        {
+            return Err(CheckError::Type { column, found: field.data_type().clone(), expected });
+        }
+    }
+    if let Some(table) = foreign(plan)? {
+        return Err(CheckError::Table(table));
+    }
     let mut rest = header.summary.as_str();
     while let Some((_, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else { break };
@@ -53,6 +82,21 @@ pub(super) fn check(header: &Header, plan: &LogicalPlan) -> Result<(), CheckErro
         rest = after;
     }
     Ok(())
+}
+
+/// The first table in the plan that does not hold logs.
+fn foreign(plan: &LogicalPlan) -> Result<Option<String>, DataFusionError> {
+    let mut found = None;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && !["requests", "access_logs", "rejects"].contains(&scan.table_name.table())
+        {
+            found = Some(scan.table_name.to_string());
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
 }
 
 /// The first function in the plan, sub-queries included, whose value is not settled by its arguments.

@@ -48,6 +48,9 @@ pub enum HitError {
         /// Why not.
         source: arrow::error::ArrowError,
     },
+    /// A count below one.
+    #[error("its SQL returns a hit with count {0}: a hit stands on at least one row")]
+    Count(i64),
     /// Facts could not be written as JSON.
     #[error("its facts cannot be written as JSON: {0}")]
     Facts(#[from] crate::json::JsonRowsError),
@@ -93,6 +96,10 @@ impl Hit {
                     .unwrap_or(window.start_time())
             };
             let counts = counts.as_primitive::<Int64Type>();
+            let count = if counts.is_null(row) { 0 } else { counts.value(row) };
+            if count < 1 {
+                return Err(HitError::Count(count));
+            }
             let list = evidence.as_list::<i32>();
             let evidence = if list.is_null(row) {
                 Vec::new()
@@ -110,7 +117,7 @@ impl Hit {
                         ((*name).clone(), value.to_owned())
                     })
                     .collect(),
-                count: if counts.is_null(row) { 0 } else { counts.value(row) },
+                count,
                 first_seen: time(&first),
                 last_seen: time(&last),
                 evidence,

@@ -3,12 +3,18 @@
 use super::header::Header;
 use ingest::Coverage;
 
+/// A column that is missing from less than one line in so many is not reported missing.
+const FEW: u64 = 100;
+
+/// What is not seen without a required column.
+const EVERYTHING: &str = "it sees nothing";
+
 /// What a detection can see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sight {
-    /// Every column it uses is carried by some line.
+    /// Every column it uses is carried by (almost) every line.
     Full,
-    /// It works, but something stays unseen.
+    /// It works, but something stays unseen, or some lines do not carry what it needs.
     Degraded(Vec<Missing>),
     /// It cannot find anything.
     Blind(Vec<Missing>),
@@ -16,13 +22,17 @@ pub enum Sight {
     NoData,
 }
 
-/// A column that the logs do not carry.
+/// A column that the logs, or some of them, do not carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// The column.
     pub column: String,
     /// What is not seen without it.
     pub unseen: String,
+    /// Lines that do not carry it.
+    pub lines: u64,
+    /// Lines in all.
+    pub of: u64,
     /// Keys of the recommended log format that feed it, as `key: "%OPERATOR%"`.
     pub add: Vec<String>,
 }
@@ -34,21 +44,25 @@ impl Sight {
         if coverage.rows() == 0 {
             return Self::NoData;
         }
-        let missing = |column: &String, unseen: String| {
-            (coverage.get(column) == 0).then(|| Missing {
+        let of = coverage.rows();
+        let missing = |column: &String, unseen: &str| {
+            let lines = of.saturating_sub(coverage.get(column));
+            // a few lines of another kind are no other format
+            (lines > 0 && lines.saturating_mul(FEW) >= of).then(|| Missing {
                 column: column.clone(),
-                unseen,
+                unseen: unseen.to_owned(),
+                lines,
+                of,
                 add: labels_that_feed(column),
             })
         };
-        let blind: Vec<Missing> =
-            header.requires.iter().filter_map(|column| missing(column, "everything".to_owned())).collect();
-        if !blind.is_empty() {
-            return Self::Blind(blind);
+        let mut all: Vec<Missing> = header.requires.iter().filter_map(|column| missing(column, EVERYTHING)).collect();
+        if all.iter().any(|missing| missing.lines == of) {
+            all.retain(|missing| missing.lines == of);
+            return Self::Blind(all);
         }
-        let degraded: Vec<Missing> =
-            header.degraded.iter().filter_map(|(column, unseen)| missing(column, unseen.clone())).collect();
-        if degraded.is_empty() { Self::Full } else { Self::Degraded(degraded) }
+        all.extend(header.degraded.iter().filter_map(|(column, unseen)| missing(column, unseen)));
+        if all.is_empty() { Self::Full } else { Self::Degraded(all) }
     }
 
     /// `evaluable`, `degraded`, `blind` or `no data`.

@@ -51,9 +51,13 @@ impl Touched {
         }
     }
 
-    /// Takes in a whole window, for a detection that has to look at it again.
-    pub fn add_window(&mut self, window: Window, signals: i64) {
-        self.put((window.start().div_euclid(SECOND), signals));
+    /// Seconds since the epoch with the signals seen in them.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.cells.iter().map(|(second, signals)| (*second, *signals))
+    }
+
+    pub(crate) fn from_cells(cells: Vec<(i64, i64)>) -> Self {
+        Self { cells: cells.into_iter().collect() }
     }
 
     /// Everything of `other` too.

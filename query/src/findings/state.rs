@@ -3,6 +3,7 @@
 //! ```text
 //!  findings  id PK · detection · version · entity · window_start/end (µs) · status · set_by_person · severity 0–4 · last_seen (µs) · revision · json
 //!  feed      seq PK autoincrement · change_id unique · kind · at (µs) · json
+//!  touched   second PK (since the epoch) · signals          what a stopped process had not looked at yet
 //! ```
 //! `json` is [`FindingJson`]. The columns beside it exist for filters and for the incident run of one entity.
 
@@ -17,7 +18,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::error::FindingsError;
 use super::reconcile::{Known, reconcile, renumber};
-use crate::detect::Hit;
+use crate::detect::{Hit, Touched};
 use crate::finding::json::FindingJson;
 use crate::finding::{Change, ChangeKind, Finding, Severity, Status};
 use crate::window::Window;
@@ -33,7 +34,8 @@ CREATE INDEX IF NOT EXISTS findings_by_window ON findings (detection, version, w
 CREATE INDEX IF NOT EXISTS findings_by_entity ON findings (detection, version, entity, window_start);
 CREATE INDEX IF NOT EXISTS findings_by_time ON findings (last_seen DESC, id);
 CREATE TABLE IF NOT EXISTS feed (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, change_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, at INTEGER NOT NULL, json TEXT NOT NULL) STRICT;";
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, change_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, at INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS touched (second INTEGER PRIMARY KEY, signals INTEGER NOT NULL) STRICT;";
 
 /// The findings' state.
 #[derive(Debug)]
@@ -295,6 +297,35 @@ impl FindingsState {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
+    }
+
+    /// Remembers what was not looked at yet, instead of what was remembered before.
+    ///
+    /// # Errors
+    /// If the state cannot be written.
+    pub(crate) async fn remember(&self, touched: &Touched) -> Result<(), FindingsError> {
+        let _one_writer = self.writer.lock().await;
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("DELETE FROM touched").execute(&mut *tx).await?;
+        for (second, signals) in touched.cells() {
+            sqlx::query("INSERT INTO touched (second, signals) VALUES (?, ?)")
+                .bind(second)
+                .bind(signals)
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// What a stopped process had not looked at yet.
+    ///
+    /// # Errors
+    /// If the state cannot be read.
+    pub(crate) async fn remembered(&self) -> Result<Touched, FindingsError> {
+        let rows = sqlx::query("SELECT second, signals FROM touched").fetch_all(&self.pool).await?;
+        let cells = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        Ok(Touched::from_cells(cells.collect::<Result<Vec<_>, sqlx::Error>>()?))
     }
 
     /// Closes the file; everything written is in it.

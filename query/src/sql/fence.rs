@@ -8,9 +8,15 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// Longest SQL text, bytes.
 pub(super) const MAX_SQL_BYTES: usize = 256 * 1024;
+
+/// Operators in one statement. A chain of them is a tree as deep as it is long, and planning walks trees by recursion.
+pub(super) const MAX_DEPTH: usize = 1000;
 
 /// Why a statement is refused.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +24,9 @@ pub enum FenceError {
     /// Too long.
     #[error("the SQL has {0} bytes, at most {MAX_SQL_BYTES} are taken")]
     TooLong(usize),
+    /// Too deep.
+    #[error("the SQL has {0} operators, at most {MAX_DEPTH} are taken: write a long OR as an IN list")]
+    TooDeep(usize),
     /// Not SQL.
     #[error("the SQL does not parse: {0}")]
     Syntax(Box<DataFusionError>),
@@ -38,11 +47,50 @@ pub fn parse_read_only(sql: &str) -> Result<Statement, FenceError> {
         return Err(FenceError::TooLong(sql.len()));
     }
     let syntax = |error| FenceError::Syntax(Box::new(error));
+    let operators = operators(sql);
+    if operators > MAX_DEPTH {
+        return Err(FenceError::TooDeep(operators));
+    }
     let mut statements =
         DFParserBuilder::new(sql).build().and_then(|mut parser| parser.parse_statements()).map_err(syntax)?;
     let count = statements.len();
     let (Some(statement), 1) = (statements.pop_front(), count) else { return Err(FenceError::Count(count)) };
     if reads_only(&statement) { Ok(statement) } else { Err(FenceError::Kind(first_words(&statement))) }
+}
+
+/// How many tokens join others to a deeper tree. A text that is not even tokens has none: parsing says what is wrong.
+fn operators(sql: &str) -> usize {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
+    let joins = |token: &Token| match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::JOIN
+                | Keyword::LIKE
+                | Keyword::IS
+                | Keyword::BETWEEN
+                | Keyword::CASE
+                | Keyword::COLLATE
+                | Keyword::AT
+        ),
+        Token::Whitespace(_)
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::Placeholder(_)
+        | Token::Comma
+        | Token::Period
+        | Token::LParen
+        | Token::RParen
+        | Token::SemiColon
+        | Token::EOF => false,
+        _ => true,
+    };
+    tokens.iter().filter(|token| joins(token)).count()
 }
 
 fn reads_only(statement: &Statement) -> bool {

@@ -84,10 +84,12 @@ impl Rowset {
                 }
                 rows += batch.num_rows();
                 bytes += batch.get_array_memory_size();
-                if batch.num_rows() > 0 {
+                if bytes > limits.bytes {
+                    // the batch that goes over the limit is left out whole: one value in it may be larger than all that came before
+                    rowset.truncated = true;
+                } else if batch.num_rows() > 0 {
                     rowset.batches.push(batch);
                 }
-                rowset.truncated |= bytes > limits.bytes;
                 if rowset.truncated {
                     break;
                 }

@@ -69,6 +69,9 @@ async fn a_bad_one_is_refused_by_name_and_the_others_stay() {
         ("ddl.sql", detection("evil", "CREATE TABLE t AS SELECT 1"), "CREATE"),
         ("again.sql", detection("good", GOOD), "good.sql"),
         ("header.sql", GOOD.to_owned(), "header"),
+        ("text.sql", evil("count(*) AS count", "min(path) AS count"), "'count'"),
+        ("evidence.sql", evil("array_agg(log_id) AS evidence", "min(log_id) AS evidence"), "'evidence'"),
+        ("schema.sql", evil("FROM requests", "FROM requests, information_schema.tables"), "information_schema"),
         ("summary.sql", detection("evil", GOOD).replace("{source} {count}", "{who}"), "{who}"),
     ] {
         pack.add(&sql, name, &text).await;

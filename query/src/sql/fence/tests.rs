@@ -51,3 +51,24 @@ fn a_text_over_the_bound_is_refused_before_parsing() {
     let sql = format!("SELECT {}1", "1+".repeat(MAX_SQL_BYTES / 2));
     assert!(matches!(parse_read_only(&sql), Err(FenceError::TooLong(_))));
 }
+
+#[test]
+fn a_chain_that_would_be_a_deep_tree_is_refused() {
+    for link in ["1+", "1=1 or ", "'a'||", "- ", "not ", "select 1 union all "] {
+        let sql = format!("SELECT {}1", link.repeat(MAX_DEPTH + 1));
+        assert!(matches!(parse_read_only(&sql), Err(FenceError::TooDeep(_))), "{link}");
+    }
+    let list = format!("SELECT 1 IN ({}1)", "1,".repeat(20_000));
+    parse_read_only(&list).unwrap();
+}
+
+#[tokio::test]
+async fn the_deepest_tree_that_is_let_through_is_answered() {
+    let sql = crate::sql::Sql::new(64 << 20).unwrap();
+    for link in ["1+", "1=1 or "] {
+        let query = format!("SELECT {}1=1 AS x", link.repeat(MAX_DEPTH / 2 - 2));
+        let limits = crate::sql::Limits { time: std::time::Duration::from_secs(120), ..Default::default() };
+        let answer = crate::sql::Rowset::of(&sql, sql.over_nothing().await.unwrap(), &query, limits).await;
+        assert!(answer.is_ok(), "{link}: {}", answer.unwrap_err());
+    }
+}
