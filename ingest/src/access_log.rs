@@ -12,6 +12,8 @@
 mod security;
 mod who;
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use crate::cluster::{self, Cluster};
@@ -37,10 +39,7 @@ pub(crate) struct Context<'a> {
 
 /// Decodes one line that is not blank and hands its row on, with the keys that the line carries.
 pub(crate) fn decode(line: &[u8], context: &Context<'_>, row: impl FnOnce(&Row<'_>, KeySet)) -> Result<(), Refusal> {
-    let line = std::str::from_utf8(line).map_err(|error| {
-        let at = error.valid_up_to();
-        Refusal::new(RejectReason::NotUtf8, format!("byte {at} of the line is not UTF-8"))
-    })?;
+    let line = utf8(line)?;
     // JSON may have blanks around it
     let line = line.trim_matches([' ', '\t', '\r']);
     let options = context.options;
@@ -54,6 +53,19 @@ pub(crate) fn decode(line: &[u8], context: &Context<'_>, row: impl FnOnce(&Row<'
     };
     row(&row_of(&fields, context)?, fields.carried());
     Ok(())
+}
+
+/// The line as UTF-8. Envoy's text format passes on whatever bytes a header holds: such a line is read as Latin-1, as
+/// Envoy's JSON does with such a value, or a caller could hide its requests. JSON of Envoy's is always UTF-8.
+fn utf8(line: &[u8]) -> Result<Cow<'_, str>, Refusal> {
+    match std::str::from_utf8(line) {
+        Ok(line) => Ok(Cow::Borrowed(line)),
+        Err(_) if line.trim_ascii_start().starts_with(b"[") => Ok(line.iter().copied().map(char::from).collect()),
+        Err(error) => {
+            let at = error.valid_up_to();
+            Err(Refusal::new(RejectReason::NotUtf8, format!("byte {at} of the line is not UTF-8")))
+        }
+    }
 }
 
 /// Keys whose value is a text column as it is.
@@ -117,6 +129,8 @@ struct Line<'a> {
     cluster: Option<Cluster<'a>>,
     log_type: LogType,
     filter_chain_not_found: bool,
+    /// A connection to a host that the mesh does not know, blocked, as Istio 1.9 logs it: without the cluster.
+    black_hole: bool,
     response_code: Option<i32>,
 }
 
@@ -155,8 +169,9 @@ fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>) -> Result<Row<'a>, 
 
     let line = Line::new(fields, context.options, cluster.map(Cluster::parse));
     row.set_text(Col::LogType, Some(line.log_type.as_str()));
-    let who = who::derive(&line, &mut row);
-    security::derive(&line, &who, &mut row);
+    let decision = security::rbac(&line, &mut row);
+    let who = who::derive(&line, decision, &mut row);
+    security::derive(&line, &who, decision, &mut row);
     row.set_text(Col::Extra, extra(fields));
     Ok(row)
 }
@@ -173,7 +188,13 @@ impl<'a> Line<'a> {
             protocol: fields.get(Key::Protocol).is_some(),
             response_code,
         });
-        Line { fields, options, cluster, log_type, filter_chain_not_found, response_code }
+        let no_upstream = |key: Key| fields.carries(key) && fields.get(key).is_none();
+        let unhealthy = fields.get(Key::ResponseFlags).is_some_and(|flags| flags.split(',').any(|flag| flag == "UH"));
+        let black_hole = log_type == LogType::Tcp
+            && unhealthy
+            && no_upstream(Key::UpstreamCluster)
+            && no_upstream(Key::UpstreamHost);
+        Line { fields, options, cluster, log_type, filter_chain_not_found, black_hole, response_code }
     }
 
     fn get(&self, key: Key) -> Option<&'a str> {

@@ -26,6 +26,8 @@ pub(crate) struct Fields<'a> {
     slots: [Option<Field<'a>>; KEY_COUNT],
     carried: KeySet,
     taken: Cell<KeySet>,
+    /// The values of a repeated key after its first.
+    further: Vec<(Key, Cow<'a, str>)>,
     /// Name and JSON text of what feeds no column. Values are not null.
     rest: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
@@ -36,6 +38,7 @@ impl<'a> Fields<'a> {
             slots: std::array::from_fn(|_| None),
             carried: KeySet::EMPTY,
             taken: Cell::new(KeySet::EMPTY),
+            further: Vec::new(),
             rest: Vec::new(),
         }
     }
@@ -61,6 +64,21 @@ impl<'a> Fields<'a> {
     /// Keeps a value that feeds no column.
     pub(crate) fn keep(&mut self, name: Cow<'a, str>, json: Cow<'a, str>) {
         self.rest.push((name, json));
+    }
+
+    /// Notes a further value of a key that the line repeats; it feeds no column, and may be null.
+    pub(crate) fn repeat(&mut self, key: Key, text: Cow<'a, str>) {
+        self.further.push((key, text));
+    }
+
+    /// The values of a repeated key after its first.
+    pub(crate) fn further(&self, key: Key) -> impl Iterator<Item = &str> {
+        self.further.iter().filter(move |(repeated, _)| *repeated == key).map(|(_, text)| text.as_ref())
+    }
+
+    /// Whether the line repeats one of the keys.
+    pub(crate) fn repeats(&self, keys: &[Key]) -> bool {
+        self.further.iter().any(|(key, _)| keys.contains(key))
     }
 
     /// Whether the line's format has the key.
@@ -92,9 +110,15 @@ impl<'a> Fields<'a> {
         self.taken.set(self.taken.get().with(key));
     }
 
-    /// An integer, taken only if it is one: as a number or as a string of digits.
+    /// An integer, taken only if it is one: as a number or as a string of digits. `403.0` is one, too: some collectors
+    /// make every number a double.
     pub(crate) fn take_integer<N: std::str::FromStr>(&self, key: Key) -> Option<N> {
-        let number = self.get(key).filter(|text| !text.starts_with('+'))?.parse().ok()?;
+        let text = self.get(key).filter(|text| !text.starts_with('+'))?;
+        let whole = match text.split_once('.') {
+            Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0') => whole,
+            _ => text,
+        };
+        let number = whole.parse().ok()?;
         self.mark_taken(key);
         Some(number)
     }

@@ -3,7 +3,7 @@
 //! ```text
 //!                    source                                        destination
 //! destination        downstream_peer_uri_san, else peer_principal  downstream_local_uri_san, else the pod's names
-//! waypoint           downstream_peer_uri_san, else peer_principal  downstream_local_uri_san, else local_principal
+//! waypoint           downstream_peer_uri_san, else peer_principal  none: its own identity is not the destination's
 //! gateway            downstream_peer_uri_san, else peer_principal  upstream_peer_uri_san
 //! source             upstream_local_uri_san, else the pod's names  upstream_peer_uri_san
 //! ```
@@ -63,7 +63,7 @@ pub(crate) fn keys(reporter: Option<Reporter>, server_side: bool) -> (&'static [
     match reporter {
         Some(Reporter::Source) => (&[Key::UpstreamLocalUriSan], &[Key::UpstreamPeerUriSan]),
         Some(Reporter::Destination) => (CALLER, &[Key::DownstreamLocalUriSan]),
-        Some(Reporter::Waypoint) => (CALLER, &[Key::DownstreamLocalUriSan, Key::LocalPrincipal]),
+        Some(Reporter::Waypoint) => (CALLER, &[]),
         Some(Reporter::Gateway) => (CALLER, &[Key::UpstreamPeerUriSan]),
         None if server_side => (CALLER, &[Key::DownstreamLocalUriSan]),
         None => (&[Key::UpstreamLocalUriSan], &[Key::UpstreamPeerUriSan]),

@@ -4,13 +4,18 @@
 //! bounds (json/scan.rs) ─▶ top level as (key, JSON text) pairs ─▶ canonical keys, or kept for extra
 //! ```
 //!
-//! Values stay JSON text until a column wants them: numbers beyond 64 bits and objects are kept exactly. Of a key that
-//! occurs twice the last value counts (Envoy's own formats cannot repeat one).
+//! Values stay JSON text until a column wants them: numbers beyond 64 bits and objects are kept exactly.
+//!
+//! Envoy's `json_format` cannot repeat a key; a text template that imitates JSON can, for it does not escape what a
+//! header holds: a caller writes keys of its own, before or after the genuine one. So of a repeated key the first value
+//! counts for the columns, the others are kept in `extra` as `"duplicate_keys":{"key":[values]}`, an identity that rests
+//! on a repeated key is not verified, and a denial in any of the values is one.
 
 mod scan;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::Deserialize;
@@ -18,12 +23,15 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::field_map::{FieldMap, Resolved};
-use crate::fields::{Field, Fields, is_null};
+use crate::fields::{Field, Fields, is_null, json_string};
 use crate::key::{Key, KeySet};
 use crate::reject::{Refusal, RejectReason};
 
 /// The marker of the recommended format, whatever nulls `omit_empty_values` drops.
 const SCHEMA: &str = "meshwarden/1";
+
+/// Where `extra` keeps the further values of repeated keys.
+const DUPLICATES: &str = "duplicate_keys";
 
 /// Reads a line that starts with `{`.
 pub(crate) fn parse<'a>(line: &'a str, names: &FieldMap, max_nesting: usize) -> Result<Fields<'a>, Refusal> {
@@ -32,19 +40,28 @@ pub(crate) fn parse<'a>(line: &'a str, names: &FieldMap, max_nesting: usize) -> 
         let hint = "a text template that imitates JSON breaks on quotes in a header; use json_format";
         Refusal::new(RejectReason::NotJson, format!("{error} ({hint})"))
     };
-    let Pairs(pairs) = serde_json::from_str(line).map_err(not_json)?;
+    let Pairs { first: mut pairs, mut further } = serde_json::from_str(line).map_err(not_json)?;
     let mut fields = Fields::new();
+    if !further.is_empty() {
+        // a key of the line that has the name of ours
+        if let Some((name, raw)) = pairs.remove_entry(DUPLICATES) {
+            further.entry(name).or_default().insert(0, raw);
+        }
+        for (name, values) in &further {
+            let (Resolved::Canonical(key) | Resolved::Mapped(key)) = names.resolve(name) else { continue };
+            for json in values {
+                fields.repeat(key, text_of(json.get()).map_err(not_json)?);
+            }
+        }
+        fields.keep(Cow::Borrowed(DUPLICATES), Cow::Owned(duplicates(&further)));
+    }
     for (name, raw) in pairs {
         let resolved = names.resolve(&name);
         if let Resolved::Canonical(key) | Resolved::Mapped(key) = resolved {
             fields.carry(KeySet::EMPTY.with(key));
         }
         let json = raw.get();
-        let text = match json.as_bytes().first() {
-            Some(b'n') => continue,
-            Some(b'"') => serde_json::from_str::<Text<'a>>(json).map_err(not_json)?.0,
-            _ => Cow::Borrowed(json),
-        };
+        let text = text_of(json).map_err(not_json)?;
         if is_null(&text) {
             continue;
         }
@@ -61,12 +78,35 @@ pub(crate) fn parse<'a>(line: &'a str, names: &FieldMap, max_nesting: usize) -> 
     Ok(fields)
 }
 
+/// A string decoded, null as an empty one, and anything else as its JSON text.
+fn text_of(json: &str) -> serde_json::Result<Cow<'_, str>> {
+    Ok(match json.as_bytes().first() {
+        Some(b'n') => Cow::Borrowed(""),
+        Some(b'"') => serde_json::from_str::<Text<'_>>(json)?.0,
+        _ => Cow::Borrowed(json),
+    })
+}
+
+/// `{"key":[values]}`, the values byte for byte.
+fn duplicates(further: &BTreeMap<Cow<'_, str>, Vec<&RawValue>>) -> String {
+    let lists = further.iter().map(|(name, values)| {
+        let values: Vec<&str> = values.iter().map(|raw| raw.get()).collect();
+        format!("{}:[{}]", json_string(name), values.join(","))
+    });
+    format!("{{{}}}", lists.collect::<Vec<_>>().join(","))
+}
+
 /// A string, borrowed from the line where it has no escapes.
 #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The top level of a line; each key once.
-struct Pairs<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
+/// The top level of a line.
+struct Pairs<'a> {
+    /// Each key once.
+    first: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    /// The further values of a repeated key.
+    further: BTreeMap<Cow<'a, str>, Vec<&'a RawValue>>,
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -79,11 +119,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs<'de>, M::Error> {
-                let mut pairs = BTreeMap::new();
+                let mut pairs = Pairs { first: BTreeMap::new(), further: BTreeMap::new() };
                 while let Some((Text(name), raw)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
-                    pairs.insert(name, raw);
+                    match pairs.first.entry(name) {
+                        Entry::Vacant(place) => {
+                            place.insert(raw);
+                        }
+                        Entry::Occupied(place) => pairs.further.entry(place.key().clone()).or_default().push(raw),
+                    }
                 }
-                Ok(Pairs(pairs))
+                Ok(pairs)
             }
         }
         deserializer.deserialize_map(Top)

@@ -23,7 +23,7 @@ pub(crate) enum Decision {
 }
 
 /// The policy that decided.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Policy<'a> {
     pub(crate) namespace: Option<&'a str>,
     /// The whole id where it does not have Istio's form.
@@ -109,7 +109,7 @@ impl Metadata {
     }
 
     /// What was enforced, and by which policy. `details` are those of the response and of the connection.
-    pub(crate) fn decide<'a>(&'a self, details: [Option<&'a str>; 2]) -> (Decision, Policy<'a>) {
+    pub(crate) fn decide<'a>(&'a self, details: impl IntoIterator<Item = Option<&'a str>>) -> (Decision, Policy<'a>) {
         let denial = details.into_iter().flatten().find_map(denial);
         let decision = if denial.is_some() { Decision::Deny } else { self.enforced() };
         // the metadata keeps the blanks of a policy's name; it may speak of another verdict than the denial does

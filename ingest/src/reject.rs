@@ -10,7 +10,7 @@ pub(crate) const SAMPLE_BYTES: usize = 64 << 10;
 pub enum RejectReason {
     /// Longer than `max_line_bytes`.
     LineTooLong,
-    /// Not UTF-8. Envoy's JSON always is; its text format passes on a header's bytes.
+    /// Not UTF-8. Envoy's JSON always is; its text format passes on a header's bytes and is then read as Latin-1.
     NotUtf8,
     /// Starts with `{` but is no JSON object.
     NotJson,
@@ -20,7 +20,7 @@ pub enum RejectReason {
     NotAnAccessLog,
     /// The start time is no time, or not of the years 1970 to 9999.
     BadTime,
-    /// Starts like Istio's text format, but does not continue so, or in more than one way.
+    /// Starts like Istio's text format, but does not continue so, or its request could end in more than one place.
     BadTextFormat,
 }
 

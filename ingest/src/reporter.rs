@@ -14,8 +14,13 @@
 //!                        the pod's name                       gateway, see GatewayNames
 //!                        else                                 source
 //! no cluster             listener found no filter chain       destination (sidecar outbound always has a catch-all)
+//!                        TCP, no healthy upstream, no host    source: the black hole of Istio 1.9
 //!                        route_not_found, https redirect      gateway (a sidecar's routes have a catch-all, too)
 //! ```
+//!
+//! An RBAC denial never stays without a reporter, for its line is the judge's own. With another cluster than Istio's (or
+//! none) it is a gateway's if the pod's name says so, if the format has the cluster and it is null (a sidecar's inbound
+//! denial has its cluster), or if the line shows HTTP behind a server name of the world outside; else the destination's.
 
 use crate::cluster::Cluster;
 
@@ -39,15 +44,22 @@ pub(crate) enum Direction {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Evidence<'a> {
     pub(crate) cluster: Option<Cluster<'a>>,
+    /// The line's format has the cluster.
+    pub(crate) cluster_carried: bool,
     pub(crate) route_name: Option<&'a str>,
+    /// RBAC denied the request, and this line says so itself.
+    pub(crate) denied: bool,
+    /// Has the form that Istio 1.9 gave connections to its black hole.
+    pub(crate) black_hole: bool,
     pub(crate) response_code: Option<i32>,
     pub(crate) response_code_details: Option<&'a str>,
-    pub(crate) connection_termination_details: Option<&'a str>,
     pub(crate) filter_chain_not_found: bool,
     /// Downstream TLS ended at this proxy.
     pub(crate) downstream_tls: bool,
     pub(crate) protocol: bool,
     pub(crate) sni: bool,
+    /// The server name is one that Istio's proxies make for each other.
+    pub(crate) mesh_sni: bool,
     /// The pod or its service account has a gateway's name.
     pub(crate) gateway_name: bool,
     /// The direct client has the address from which the proxy itself connects.
@@ -64,7 +76,10 @@ pub(crate) fn reporter(line: &Evidence<'_>) -> (Option<Reporter>, Option<Directi
         Some(Cluster::InboundVip { .. }) => (Some(Reporter::Waypoint), Some(Inbound)),
         Some(Cluster::Passthrough | Cluster::BlackHole) => (Some(Reporter::Source), Some(Outbound)),
         Some(Cluster::OutboundSni { .. }) => (Some(Reporter::Gateway), Some(Outbound)),
-        _ if line.route_name.is_some_and(is_sidecar_catch_all) => (Some(Reporter::Source), Some(Outbound)),
+        // a sidecar denies nothing on its way out: then the route only has the name
+        _ if line.route_name.is_some_and(is_sidecar_catch_all) && !line.denied => {
+            (Some(Reporter::Source), Some(Outbound))
+        }
         Some(Cluster::Outbound { .. }) => {
             let gateway = is_gateway(line);
             (Some(if gateway { Reporter::Gateway } else { Reporter::Source }), Some(Outbound))
@@ -73,6 +88,11 @@ pub(crate) fn reporter(line: &Evidence<'_>) -> (Option<Reporter>, Option<Directi
             let reporter = if line.gateway_name { Reporter::Gateway } else { Reporter::Destination };
             (Some(reporter), Some(Inbound))
         }
+        Some(Cluster::Other) | None if line.denied => match is_gateway_denial(line) {
+            true => (Some(Reporter::Gateway), None),
+            false => (Some(Reporter::Destination), Some(Inbound)),
+        },
+        None if line.black_hole && !line.gateway_name => (Some(Reporter::Source), Some(Outbound)),
         Some(Cluster::Other) | None => (is_gateway_answer(line).then_some(Reporter::Gateway), None),
     }
 }
@@ -84,18 +104,19 @@ pub(crate) fn is_sidecar_catch_all(route_name: &str) -> bool {
 
 /// Of a line with an outbound cluster.
 fn is_gateway(line: &Evidence<'_>) -> bool {
-    let denied = |details: Option<&str>| {
-        details.is_some_and(|details| {
-            details.starts_with("rbac_access_denied") || details.starts_with("jwt_authn_access_denied")
-        })
-    };
-    denied(line.response_code_details)
-        || denied(line.connection_termination_details)
+    line.denied
+        || line.response_code_details.is_some_and(|details| details.starts_with("jwt_authn_access_denied"))
         || line.downstream_tls
         // HTTP behind a server name: readable only where TLS ended
         || (line.protocol && line.sni)
         || line.called_itself
         || (line.gateway_name && !line.client_in_own_pod)
+}
+
+/// Of an RBAC denial without a cluster of Istio's.
+fn is_gateway_denial(line: &Evidence<'_>) -> bool {
+    let edge = line.protocol && line.sni && !line.mesh_sni;
+    line.gateway_name || (line.cluster.is_none() && (line.cluster_carried || edge))
 }
 
 /// Of a line without a cluster: a gateway answered itself.
@@ -141,7 +162,8 @@ mod tests {
         let of = |cluster: &'static str| Evidence { cluster: Some(Cluster::parse(cluster)), ..Evidence::default() };
         let none = Evidence::default();
         let out = of("outbound|80||a.ns.svc.cluster.local");
-        let denied = Some("rbac_access_denied_matched_policy[none]");
+        let denied = Evidence { denied: true, ..none };
+        let other = of("backend");
         for (line, expected) in [
             (of("inbound|80||"), (Some(Destination), Some(Inbound))),
             (Evidence { gateway_name: true, ..of("inbound|80||") }, (Some(Destination), Some(Inbound))),
@@ -156,8 +178,7 @@ mod tests {
             (Evidence { sni: true, ..out }, (Some(Source), Some(Outbound))),
             (Evidence { sni: true, protocol: true, ..out }, (Some(Gateway), Some(Outbound))),
             (Evidence { downstream_tls: true, ..out }, (Some(Gateway), Some(Outbound))),
-            (Evidence { response_code_details: denied, ..out }, (Some(Gateway), Some(Outbound))),
-            (Evidence { connection_termination_details: denied, ..out }, (Some(Gateway), Some(Outbound))),
+            (Evidence { denied: true, ..out }, (Some(Gateway), Some(Outbound))),
             (
                 Evidence { response_code_details: Some("jwt_authn_access_denied{x}"), ..out },
                 (Some(Gateway), Some(Outbound)),
@@ -184,6 +205,16 @@ mod tests {
                 (None, None),
             ),
             (Evidence { gateway_name: true, ..none }, (Some(Gateway), None)),
+            (denied, (Some(Destination), Some(Inbound))),
+            (Evidence { cluster_carried: true, ..denied }, (Some(Gateway), None)),
+            (Evidence { gateway_name: true, ..denied }, (Some(Gateway), None)),
+            (Evidence { protocol: true, sni: true, ..denied }, (Some(Gateway), None)),
+            (Evidence { protocol: true, sni: true, mesh_sni: true, ..denied }, (Some(Destination), Some(Inbound))),
+            (Evidence { route_name: Some("allow_any"), ..denied }, (Some(Destination), Some(Inbound))),
+            (Evidence { denied: true, cluster_carried: true, ..other }, (Some(Destination), Some(Inbound))),
+            (Evidence { denied: true, gateway_name: true, ..other }, (Some(Gateway), None)),
+            (Evidence { black_hole: true, ..none }, (Some(Source), Some(Outbound))),
+            (Evidence { black_hole: true, gateway_name: true, ..none }, (Some(Gateway), None)),
             (of("xds-grpc"), (None, None)),
             (none, (None, None)),
         ] {

@@ -83,7 +83,7 @@ impl ColumnType {
 /// The bits of the column `signals`: which few rows the row detections could want. 0 on lines that do not count
 /// (`access_log_type` other than an end, see `log_type`).
 pub mod signals {
-    /// `rbac_decision` is deny and the line is the server's (destination, waypoint, gateway).
+    /// `rbac_decision` is deny and the line is not a client's (reporter source): the judge's own.
     pub const DENIED: i64 = 1;
     /// The application itself answered 403 (`via_upstream`), seen by destination or waypoint. At a waypoint the 403 may
     /// also be that of a sidecar behind it.

@@ -7,11 +7,18 @@
 //! ```
 //!
 //! Envoy does not escape quotes inside a header's value, so a caller can write something that looks like another part of
-//! the line. Such a line must become the right row or a reject, never a row with shifted fields. So: the head is accepted
-//! only if there is exactly one place where the request can end and the rest of a head follow; the quoted part reaches
-//! from there to the last quote of the line and must split into exactly five, the last of them an address; the tail has a
-//! fixed number of words, three of them addresses. A caller can add separators, never take one away: what it adds makes
-//! the number wrong or a second head, and the line a reject.
+//! the line. Fields must never shift, and a caller must not be able to turn its line into a reject at will. A caller can
+//! add separators, never take one away; what it writes stands in the path (head), between the quotes, or in the server
+//! name (tail). So:
+//!
+//! - The head is accepted only if there is exactly one place where the request can end and the rest of a head follow; if
+//!   there are more, every column is in doubt and the line is a reject.
+//! - The tail starts behind a quoted address, with a cluster and three addresses. Envoy writes all of these. If there is
+//!   one such place, they are what they seem, whatever else the line says. If there are more, only the head is read, and
+//!   `extra` keeps all that follows it under `ambiguous_quoted`.
+//! - What stands between must split into exactly five fields. If not, the upstream host is still the last of them; the
+//!   others are null, and `extra` keeps them, raw, under `ambiguous_quoted`.
+//! - A server name with blanks or quotes cannot be told from the route: both are null, `ambiguous_server_name` keeps them.
 //!
 //! Older heads: Istio 1.8 has only `"FAILURE"` after the flags, Istio 1.4 to 1.7 `"MIXER" "FAILURE"`, Istio 1.1 to 1.3
 //! only `"MIXER"` (and no ROUTE), Istio 1.0 and Envoy neither (and Envoy's own default ends after UPSTREAM_HOST).
@@ -26,12 +33,16 @@ use crate::key::{Key, KeySet};
 use crate::reject::{Refusal, RejectReason};
 use head::{Head, Middle};
 
+/// Where `extra` keeps quoted fields that a header's quotes made ambiguous.
+const AMBIGUOUS_QUOTED: &str = "ambiguous_quoted";
+
+/// Where `extra` keeps a server name and a route that cannot be told apart.
+const AMBIGUOUS_SERVER_NAME: &str = "ambiguous_server_name";
+
 /// Reads a line that starts with `[`.
 pub(crate) fn parse(line: &str) -> Result<Fields<'_>, Refusal> {
     let (head, rest) = Head::parse(line)?;
-    let (quoted, tail) = rest.rsplit_once('"').ok_or_else(|| bad("the quoted fields do not end"))?;
-    let quoted = quoted_fields(quoted)?;
-    let tail = Tail::parse(tail)?;
+    let rest = Rest::parse(rest)?;
 
     let mut fields = Fields::new();
     let mut set = |key: Key, value| set(&mut fields, key, value);
@@ -44,10 +55,10 @@ pub(crate) fn parse(line: &str) -> Result<Fields<'_>, Refusal> {
     for (key, value) in NUMBERS.into_iter().zip(head.numbers) {
         set(key, value);
     }
-    for (key, value) in QUOTED.into_iter().zip(quoted) {
+    for (key, value) in QUOTED.into_iter().zip(rest.quoted) {
         set(key, value);
     }
-    for (key, value) in TAIL.into_iter().zip(&tail.words) {
+    for (key, value) in TAIL.into_iter().zip(&rest.tail) {
         set(key, value);
     }
     let mut mixer = None;
@@ -59,7 +70,7 @@ pub(crate) fn parse(line: &str) -> Result<Fields<'_>, Refusal> {
             set(Key::UpstreamTransportFailureReason, failure);
         }
         // Istio 1.1 to 1.3 and 1.8 look alike here; only the latter logs a route
-        Middle::One(status) if tail.words.len() < TAIL.len() => mixer = Some(status),
+        Middle::One(status) if rest.tail.len() < TAIL.len() => mixer = Some(status),
         Middle::One(failure) => set(Key::UpstreamTransportFailureReason, failure),
         Middle::Two(status, failure) => {
             mixer = Some(status);
@@ -68,6 +79,9 @@ pub(crate) fn parse(line: &str) -> Result<Fields<'_>, Refusal> {
     }
     if let Some(status) = mixer.filter(|status| !is_null(status)) {
         fields.keep(Cow::Borrowed("istio_policy_status"), json_string(status));
+    }
+    for (name, raw) in rest.ambiguous {
+        fields.keep(Cow::Borrowed(name), json_string(raw));
     }
     Ok(fields)
 }
@@ -92,51 +106,105 @@ fn set<'a>(fields: &mut Fields<'a>, key: Key, value: &'a str) {
     }
 }
 
-/// What stands between the first quote and the last: exactly five fields.
-fn quoted_fields(quoted: &str) -> Result<[&str; 5], Refusal> {
-    const BETWEEN: &str = "\" \"";
-    // `" " "` is two separators that overlap: which of them is one cannot be told
-    if quoted.contains("\" \" \"") {
-        return Err(bad("quotes in a header's value make the fields ambiguous"));
-    }
-    let parts: Vec<&str> = quoted.split(BETWEEN).collect();
-    let found = parts.len();
-    let parts: [&str; 5] = parts
-        .try_into()
-        .map_err(|_| bad(format!("{found} quoted fields where 5 are expected: a header with quotes?")))?;
-    let [.., host] = parts;
-    match is_address(host) {
-        true => Ok(parts),
-        false => Err(bad("the upstream host is no address: a header with quotes?")),
-    }
+/// What follows the head's last quote.
+struct Rest<'a> {
+    /// Those that are ambiguous are null.
+    quoted: [&'a str; 5],
+    /// 6; 5 without a route; 0 in Envoy's own default, or where it is ambiguous.
+    tail: Vec<&'a str>,
+    /// Name and text of what could not be told apart.
+    ambiguous: Vec<(&'static str, &'a str)>,
 }
 
-/// What follows the last quote.
-struct Tail<'a> {
-    /// 6; 5 without a route; 0 in Envoy's own default.
-    words: Vec<&'a str>,
-}
-
-impl<'a> Tail<'a> {
-    fn parse(tail: &'a str) -> Result<Tail<'a>, Refusal> {
-        if tail.is_empty() {
-            return Ok(Tail { words: Vec::new() });
+impl<'a> Rest<'a> {
+    fn parse(rest: &'a str) -> Result<Rest<'a>, Refusal> {
+        // past the quotes of address and tail; each is looked at with a bounded number of words, so the whole is linear
+        let mut splits = rest.match_indices('"').filter_map(|(at, _)| Split::at(rest, at));
+        let split = splits
+            .next()
+            .ok_or_else(|| bad("no upstream host followed by cluster, three addresses, server name and route"))?;
+        if splits.next().is_some() {
+            return Ok(Rest { quoted: ["-"; 5], tail: Vec::new(), ambiguous: vec![(AMBIGUOUS_QUOTED, rest)] });
         }
-        let words: Vec<&str> = tail.strip_prefix(' ').unwrap_or_default().split(' ').collect();
-        match words.as_slice() {
-            [cluster, upstream_local, local, remote, sni] | [cluster, upstream_local, local, remote, sni, _]
-                if !cluster.is_empty()
-                    && !sni.is_empty()
-                    && [upstream_local, local, remote].into_iter().all(|address| is_address(address)) =>
-            {
-                Ok(Tail { words })
+        let mut ambiguous = Vec::new();
+        let quoted = match headers(split.headers) {
+            Some([forwarded_for, agent, id, authority]) => [forwarded_for, agent, id, authority, split.host],
+            None if split.headers.matches(BETWEEN).count() < 3 && !split.headers.contains(OVERLAPPING) => {
+                return Err(bad("fewer than five quoted fields"));
             }
-            _ => Err(bad(format!(
-                "after the upstream host: {} words where cluster, three addresses, server name and route are expected",
-                words.len()
-            ))),
+            None => {
+                ambiguous.push((AMBIGUOUS_QUOTED, split.headers));
+                ["-", "-", "-", "-", split.host]
+            }
+        };
+        let mut tail = Vec::new();
+        if let Some((words, names)) = split.tail {
+            tail.extend(words);
+            // server name and route; Istio up to 1.3 has no route
+            let mut parts = names.split(' ');
+            match (parts.next(), parts.next(), parts.next()) {
+                (Some(sni), route, None) if !sni.is_empty() && !names.contains('"') => {
+                    tail.push(sni);
+                    tail.extend(route);
+                }
+                _ => {
+                    tail.extend(["-", "-"]);
+                    ambiguous.push((AMBIGUOUS_SERVER_NAME, names));
+                }
+            }
         }
+        Ok(Rest { quoted, tail, ambiguous })
     }
+}
+
+/// One way to read what follows the head: the quote at `at` ends the upstream host.
+struct Split<'a> {
+    /// The first four quoted fields, without the first quote and the last.
+    headers: &'a str,
+    host: &'a str,
+    /// Cluster and three addresses, and what follows them; `None` in Envoy's own default.
+    tail: Option<([&'a str; 4], &'a str)>,
+}
+
+impl<'a> Split<'a> {
+    fn at(rest: &'a str, at: usize) -> Option<Split<'a>> {
+        let (quoted, tail) = rest.split_at_checked(at)?;
+        let tail = match tail.strip_prefix('"')? {
+            "" => None,
+            tail => Some(addresses(tail)?),
+        };
+        let (headers, host) = quoted.rsplit_once('"')?;
+        let headers = headers.strip_suffix("\" ")?;
+        is_address(host).then_some(Split { headers, host, tail })
+    }
+}
+
+/// Cluster and addresses of a tail, and what follows.
+fn addresses(tail: &str) -> Option<([&str; 4], &str)> {
+    let mut words = tail.strip_prefix(' ')?.splitn(5, ' ');
+    let mut word = || words.next();
+    let (cluster, upstream_local, local, remote, names) = (word()?, word()?, word()?, word()?, word()?);
+    let fits = !cluster.is_empty()
+        && !cluster.contains('"')
+        && !names.is_empty()
+        && [upstream_local, local, remote].into_iter().all(is_address);
+    fits.then_some(([cluster, upstream_local, local, remote], names))
+}
+
+const BETWEEN: &str = "\" \"";
+
+/// Two separators that overlap: which of them is one cannot be told.
+const OVERLAPPING: &str = "\" \" \"";
+
+/// The four quoted fields before the upstream host, if there is one way to tell them apart.
+fn headers(quoted: &str) -> Option<[&str; 4]> {
+    // a blank and a quote at the end would overlap with the separator before the host
+    if quoted.contains(OVERLAPPING) || quoted.ends_with("\" ") {
+        return None;
+    }
+    let mut parts = quoted.split(BETWEEN);
+    let four = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+    parts.next().is_none().then_some(four)
 }
 
 /// An address, one of Envoy's own, a pipe, or none.

@@ -33,7 +33,6 @@ pub(crate) struct ServerHop<'a> {
     pub(crate) carried: bool,
     pub(crate) filter_chain_not_found: bool,
     pub(crate) failure_reason: Option<&'a str>,
-    pub(crate) failure_reason_carried: bool,
     pub(crate) sni: bool,
     /// The client is another listener of the same proxy (`envoy://`): the hop on the wire is another one.
     pub(crate) internal: bool,
@@ -54,14 +53,15 @@ impl ServerHop<'_> {
         }
     }
 
-    /// A listener found no filter chain. Current Envoys give BoringSSL's reason when it was not TLS at all.
+    /// A listener found no filter chain. Current Envoys give BoringSSL's reason when it was not TLS at all; older ones
+    /// carry the key and leave it null (filled since November 2025), so then the missing server name decides.
     fn turned_away(&self) -> TransportSecurity {
         const NOT_TLS: [&str; 3] = ["HTTP_REQUEST", "WRONG_VERSION_NUMBER", "HTTPS_PROXY_REQUEST"];
         match self.failure_reason {
             Some(reason) if NOT_TLS.iter().any(|name| reason.contains(name)) => TransportSecurity::Plaintext,
             _ if self.sni => TransportSecurity::Tls,
-            None if !self.failure_reason_carried => TransportSecurity::Plaintext,
-            _ => TransportSecurity::Unknown,
+            None => TransportSecurity::Plaintext,
+            Some(_) => TransportSecurity::Unknown,
         }
     }
 }
@@ -115,12 +115,11 @@ mod tests {
             (ServerHop { verified_peer: true, tls_version: true, ..base }, MutualTls),
             (ServerHop { verified_peer: true, ..base }, MutualTls),
             (nr, Plaintext),
-            (ServerHop { failure_reason: http, failure_reason_carried: true, ..nr }, Plaintext),
-            (ServerHop { failure_reason: http, failure_reason_carried: true, sni: true, ..nr }, Plaintext),
-            (ServerHop { failure_reason_carried: true, ..nr }, Unknown),
-            (ServerHop { failure_reason_carried: true, carried: true, ..nr }, Unknown),
-            (ServerHop { failure_reason: Some("TLS_error:other"), failure_reason_carried: true, ..nr }, Unknown),
-            (ServerHop { failure_reason_carried: true, sni: true, ..nr }, Tls),
+            (ServerHop { failure_reason: http, ..nr }, Plaintext),
+            (ServerHop { failure_reason: http, sni: true, ..nr }, Plaintext),
+            (ServerHop { carried: true, ..nr }, Plaintext),
+            (ServerHop { failure_reason: Some("TLS_error:other"), ..nr }, Unknown),
+            (ServerHop { failure_reason: Some("TLS_error:other"), sni: true, ..nr }, Tls),
             (ServerHop { sni: true, ..nr }, Tls),
         ] {
             assert_eq!(hop.security(), expected, "{hop:?}");

@@ -14,9 +14,8 @@ use crate::transport::{ClientHop, ServerHop, TransportSecurity};
 use super::Line;
 use super::who::{Who, client_is_internal};
 
-/// Sets the security columns.
-pub(super) fn derive<'a>(line: &Line<'a>, who: &Who, row: &mut Row<'a>) {
-    let decision = rbac(line, row);
+/// Sets the security columns, those of RBAC excepted.
+pub(super) fn derive<'a>(line: &Line<'a>, who: &Who, decision: Decision, row: &mut Row<'a>) {
     let failure = line.get(Key::ResponseCodeDetails).and_then(jwt::failure);
     row.set_text(Col::JwtFailure, failure);
     if let Some(matched @ ("true" | "false")) = line.get(Key::Audit) {
@@ -28,14 +27,23 @@ pub(super) fn derive<'a>(line: &Line<'a>, who: &Who, row: &mut Row<'a>) {
     row.set(Col::Signals, Value::Int64(signals_of(line, who.reporter, decision, transport, egress)));
 }
 
-fn rbac<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Decision {
+/// Sets the columns of RBAC. Apart, because who judged a request also tells who wrote its line.
+pub(super) fn rbac<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Decision {
     let metadata = |key: Key| line.get(key).map(Metadata::parse).unwrap_or_default();
     let (http, tcp) = (metadata(Key::Rbac), metadata(Key::RbacTcp));
     if http.only_enforced() {
         line.fields.mark_taken(Key::Rbac);
     }
-    let details = [line.get(Key::ResponseCodeDetails), line.get(Key::ConnectionTerminationDetails)];
-    let (decision, Policy { namespace, name, rule }) = http.decide(details);
+    let details = || {
+        let keys = [Key::ResponseCodeDetails, Key::ConnectionTerminationDetails].into_iter();
+        keys.flat_map(|key| line.get(key).into_iter().chain(line.fields.further(key)).map(Some))
+    };
+    // of a repeated key any value may be the genuine one: a denial counts
+    let repeated: Vec<Metadata> = line.fields.further(Key::Rbac).map(Metadata::parse).collect();
+    let first = http.decide(details());
+    let others = repeated.iter().map(|metadata| metadata.decide(details()));
+    let denied = std::iter::once(first).chain(others).find(|(decision, _)| *decision == Decision::Deny);
+    let (decision, Policy { namespace, name, rule }) = denied.unwrap_or(first);
     row.set_text(Col::RbacDecision, Some(decision.as_str()));
     row.set_text(Col::RbacPolicyNamespace, namespace.map(str::to_owned));
     row.set_text(Col::RbacPolicy, name.map(str::to_owned));
@@ -82,7 +90,6 @@ fn transport<'a>(line: &Line<'a>, who: &Who, row: &mut Row<'a>) -> TransportSecu
             },
             filter_chain_not_found: line.filter_chain_not_found,
             failure_reason: line.get(Key::DownstreamTransportFailureReason),
-            failure_reason_carried: line.fields.carries(Key::DownstreamTransportFailureReason),
             sni: line.has(Key::RequestedServerName),
             internal: client_is_internal(line),
         };
@@ -122,8 +129,7 @@ fn signals_of(
                 | bit(transport == TransportSecurity::Plaintext, signals::PLAINTEXT)
         }
         Some(Reporter::Waypoint) => bit(decision == Decision::Deny, signals::DENIED) | bit(by_app, signals::APP_403),
-        Some(Reporter::Gateway) => bit(decision == Decision::Deny, signals::DENIED),
-        None => 0,
+        Some(Reporter::Gateway) | None => bit(decision == Decision::Deny, signals::DENIED),
     }
 }
 

@@ -11,10 +11,14 @@ pub(crate) fn columns(line: &str) -> BTreeMap<&'static str, String> {
 }
 
 fn columns_with(line: &str, options: &DecodeOptions) -> Result<BTreeMap<&'static str, String>, Refusal> {
+    columns_of(line.as_bytes(), options)
+}
+
+fn columns_of(line: &[u8], options: &DecodeOptions) -> Result<BTreeMap<&'static str, String>, Refusal> {
     let received_at = DateTime::from_timestamp_micros(1_795_000_000_000_000).unwrap();
     let context = Context { options, source: "test", line: 7, received_at };
     let mut columns = BTreeMap::new();
-    decode(line.as_bytes(), &context, |row, _| {
+    decode(line, &context, |row, _| {
         for (column, value) in ACCESS_LOGS.iter().zip(row.values()) {
             let text = match value {
                 Value::Null => {
@@ -178,7 +182,8 @@ fn plaintext() {
             "signals=4",
         ],
     );
-    check(&recommended(listener), &["transport_security=unknown", "signals=0"]);
+    // older Envoys carry the reason and leave it null
+    check(&recommended(listener), &["transport_security=plaintext", "signals=4"]);
     check(
         &recommended(&format!(r#"{listener},"pod_name":"istio-ingressgateway-1-2","requested_server_name":"x.com""#)),
         &["reporter=gateway", "transport_security=tls", "signals=0"],
@@ -213,7 +218,8 @@ fn waypoints_and_tunnels() {
             "upstream_cluster=inbound-vip|80|http|api.foo.svc.cluster.local",
             "destination_service=api.foo.svc.cluster.local",
             "source_principal=cluster.local/ns/a/sa/b",
-            "destination_principal=cluster.local/ns/foo/sa/waypoint",
+            // the waypoint's own identity is not the destination's
+            "destination_principal=",
             "identity_verified=true",
             "transport_security=mutual_tls",
             "source_ip=",
@@ -320,6 +326,88 @@ fn values_that_do_not_fit_stay_in_extra() {
 fn strings_as_they_are() {
     let line = r#"{"start_time":"2026-11-22T14:39:24Z","user_agent":"caf\u00c3\u00a9 \u00ff","path":"/\u0000😀","method":"\ud83d\ude00"}"#;
     check(line, &["user_agent=cafÃ© ÿ", "path=/\0😀", "method=😀"]);
+}
+
+#[test]
+fn text_that_is_not_utf8_is_latin_1() {
+    let line = b"[2026-11-22T14:39:24.727Z] \"GET /\xc3\xa9 HTTP/1.1\" 403 - rbac_access_denied_matched_policy[none] - \"-\" 0 19 0 - \"-\" \"caf\xe9\" \"id\" \"api\" \"-\" inbound|80|| - 10.0.0.9:80 10.0.0.1:5 - default";
+    let columns = columns_of(line, &DecodeOptions::default()).unwrap();
+    let get = |name: &str| columns.get(name).map(String::as_str);
+    assert_eq!((get("user_agent"), get("path")), (Some("café"), Some("/Ã©")));
+    assert_eq!((get("rbac_decision"), get("signals")), (Some("deny"), Some("1")));
+    for line in [b"{\"start_time\":\"\xff\"}".as_slice(), b"\xff"] {
+        assert_eq!(columns_of(line, &DecodeOptions::default()).unwrap_err().reason, RejectReason::NotUtf8);
+    }
+}
+
+#[test]
+fn a_denial_always_has_a_reporter() {
+    let denied = r#""method":"GET","protocol":"HTTP/1.1","response_code":403,"response_code_details":"rbac_access_denied_matched_policy[none]""#;
+    for (keys, expected) in [
+        (r#""upstream_cluster":"backend""#, ["reporter=destination", "direction=inbound", "signals=1"]),
+        (r#""upstream_cluster":null"#, ["reporter=gateway", "direction=", "signals=1"]),
+        (r#""x":1"#, ["reporter=destination", "direction=inbound", "signals=1"]),
+        (r#""requested_server_name":"shop.example.com""#, ["reporter=gateway", "direction=", "signals=1"]),
+        (
+            r#""upstream_cluster":"x","pod_name":"istio-ingressgateway-1-2""#,
+            ["reporter=gateway", "direction=", "signals=1"],
+        ),
+    ] {
+        check(&format!(r#"{{"start_time":"2026-11-22T14:39:24Z",{denied},{keys}}}"#), &expected);
+    }
+    // by the metadata alone, and of a connection
+    let metadata = r#""start_time":"2026-11-22T14:39:24Z","rbac":{"enforced_engine_result":"denied"}"#;
+    check(&format!("{{{metadata}}}"), &["rbac_decision=deny", "reporter=destination", "signals=1"]);
+    let tcp = r#""response_code":0,"connection_termination_details":"rbac_access_denied_matched_policy[none]""#;
+    check(&recommended(tcp), &["log_type=tcp", "reporter=gateway", "signals=1"]);
+}
+
+#[test]
+fn repeated_keys_prove_nothing() {
+    let forged = r#""downstream_peer_uri_san":"spiffe://cluster.local/ns/a/sa/admin""#;
+    for keys in [format!("{forged},{INBOUND},{MTLS}"), format!("{INBOUND},{MTLS},{forged}")] {
+        let line = recommended(&keys);
+        check(&line, &["identity_verified=false", "transport_security=tls"]);
+        assert!(columns(&line)["extra"].starts_with(r#"{"duplicate_keys":{"downstream_peer_uri_san":["spiffe://"#));
+    }
+    check(&recommended(&format!(r#"{INBOUND},{MTLS},"method":"PUT""#)), &["identity_verified=true", "method=GET"]);
+    let denied = r#""response_code_details":"rbac_access_denied_matched_policy[ns[a]-policy[b]-rule[0]]""#;
+    let fine = r#""response_code_details":"via_upstream""#;
+    let rbac = |result: &str| format!(r#""rbac":{{"enforced_engine_result":"{result}"}}"#);
+    let (no, yes) = (rbac("denied"), rbac("allowed"));
+    for keys in [format!("{fine},{denied}"), format!("{denied},{fine}"), format!("{yes},{no}"), format!("{no},{yes}")] {
+        check(&recommended(&format!("{INBOUND},{MTLS},{keys}")), &["rbac_decision=deny", "signals=1"]);
+    }
+}
+
+#[test]
+fn the_black_hole_of_istio_1_9() {
+    let text = r#"[2021-06-10T10:00:00.000Z] "- - -" 0 UH - - "-" 0 0 0 - "-" "-" "-" "-" "-" - - 93.184.216.34:443 10.0.0.1:5000 - -"#;
+    check(text, &["log_type=tcp", "reporter=source", "direction=outbound", "egress=unknown", "signals=0"]);
+    check(&text.replace("0 UH - -", "0 UF - -"), &["reporter=", "egress=", "signals=0"]);
+    check(&text.replace("\"- - -\" 0 UH", "\"GET / HTTP/1.1\" 503 UH"), &["reporter=", "egress="]);
+}
+
+#[test]
+fn the_source_of_a_client_line_without_the_direct_address() {
+    let line = |remote: &str| {
+        let keys = OUTBOUND.replace(r#""downstream_direct_remote_address":"10.0.0.1:50000","#, "");
+        recommended(&keys.replace("10.0.0.1:50000", remote))
+    };
+    check(&line("8.8.8.8:0"), &["source_ip=10.0.0.1", "source_port=", "claimed_client_ip=8.8.8.8"]);
+    check(&line("10.0.0.1:0"), &["source_ip=10.0.0.1", "source_port=", "claimed_client_ip="]);
+    check(&line("10.0.0.1:7"), &["source_ip=10.0.0.1", "source_port=7", "claimed_client_ip="]);
+    let server = format!(r#"{INBOUND},"upstream_local_address":"127.0.0.6:5","downstream_remote_address":"8.8.8.8:0""#);
+    check(&recommended(&server), &["source_ip=", "claimed_client_ip=8.8.8.8"]);
+}
+
+#[test]
+fn integers_that_some_collector_made_doubles() {
+    let line = |code: &str| format!(r#"{{"start_time":5,"response_code":{code},"duration":5.00,"bytes_sent":"7.0"}}"#);
+    check(&line("403.0"), &["response_code=403", "duration_ms=5", "bytes_sent=7", "ended_at=5005000", "extra="]);
+    for odd in ["403.5", "403.0e1", "\"403.\"", "\".0\""] {
+        check(&line(odd), &["response_code=", &format!(r#"extra={{"response_code":{odd}}}"#)]);
+    }
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Who logged a line, and who spoke to whom: reporter, addresses, principals, service.
 
 use crate::address::{Address, is_internal};
+use crate::cluster::fqdn_of_sni;
 use crate::destination_service::{Names, destination_service};
 use crate::identity::{self, Parts, Principal};
 use crate::key::Key;
 use crate::log_type::LogType;
+use crate::rbac::Decision;
 use crate::reporter::{Direction, Evidence, Reporter, reporter};
 use crate::row::{Row, Value};
 use crate::schema::Col;
@@ -19,11 +21,11 @@ pub(super) struct Who {
 }
 
 /// Sets the columns of the two sides.
-pub(super) fn derive<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Who {
-    let (reporter, direction) = reporter(&evidence(line));
+pub(super) fn derive<'a>(line: &Line<'a>, decision: Decision, row: &mut Row<'a>) -> Who {
+    let (reporter, direction) = reporter(&evidence(line, decision));
     row.set_text(Col::Reporter, reporter.map(Reporter::as_str));
     row.set_text(Col::Direction, direction.map(Direction::as_str));
-    addresses(line, direction, row);
+    addresses(line, reporter, direction, row);
     let verified = principals(line, reporter, row);
 
     let names = Names {
@@ -40,21 +42,24 @@ pub(super) fn derive<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Who {
     Who { reporter, verified }
 }
 
-fn evidence<'a>(line: &Line<'a>) -> Evidence<'a> {
+fn evidence<'a>(line: &Line<'a>, decision: Decision) -> Evidence<'a> {
     let ip = |key: Key| line.get(key).and_then(Address::parse).map(|address| address.ip);
     let client = ip(Key::DownstreamDirectRemoteAddress).or_else(|| ip(Key::DownstreamRemoteAddress));
     let own = ip(Key::UpstreamLocalAddress);
     let client_in_own_pod = client.is_some() && client == own;
     Evidence {
         cluster: line.cluster,
+        cluster_carried: line.fields.carries(Key::UpstreamCluster),
+        denied: decision == Decision::Deny,
+        black_hole: line.black_hole,
         route_name: line.get(Key::RouteName),
         response_code: line.response_code,
         response_code_details: line.get(Key::ResponseCodeDetails),
-        connection_termination_details: line.get(Key::ConnectionTerminationDetails),
         filter_chain_not_found: line.filter_chain_not_found,
         downstream_tls: line.has(Key::DownstreamTlsVersion),
         protocol: line.has(Key::Protocol),
         sni: line.has(Key::RequestedServerName),
+        mesh_sni: line.get(Key::RequestedServerName).is_some_and(|sni| fqdn_of_sni(sni).is_some()),
         gateway_name: line.options.gateways.matches(line.get(Key::PodName), line.get(Key::PodServiceAccount)),
         client_in_own_pod,
         called_itself: client.is_some()
@@ -64,7 +69,7 @@ fn evidence<'a>(line: &Line<'a>) -> Evidence<'a> {
     }
 }
 
-fn addresses<'a>(line: &Line<'a>, direction: Option<Direction>, row: &mut Row<'a>) {
+fn addresses<'a>(line: &Line<'a>, reporter: Option<Reporter>, direction: Option<Direction>, row: &mut Row<'a>) {
     let fields = line.fields;
     let address = |key: Key| line.get(key).and_then(Address::parse);
     let direct = address(Key::DownstreamDirectRemoteAddress);
@@ -74,12 +79,16 @@ fn addresses<'a>(line: &Line<'a>, direction: Option<Direction>, row: &mut Row<'a
     if direct.is_some() {
         fields.mark_taken(Key::DownstreamDirectRemoteAddress);
     }
+    // a client's line without the direct address: the client is in the pod, and its address is the one that the proxy
+    // connects from (its port is not)
+    let own = || address(Key::UpstreamLocalAddress).filter(|_| reporter == Some(Reporter::Source) && remote.is_some());
+    let source_ip = source.or_else(own).map(|source| source.ip);
+    row.set_text(Col::SourceIp, source_ip.map(|ip| ip.to_string()));
     if let Some(source) = source {
-        row.set_text(Col::SourceIp, Some(source.ip.to_string()));
         set_port(row, Col::SourcePort, source);
     }
     if let Some(remote) = remote {
-        let claimed = source.is_none_or(|source| source.ip != remote.ip);
+        let claimed = source_ip != Some(remote.ip);
         if claimed {
             row.set_text(Col::ClaimedClientIp, Some(remote.ip.to_string()));
         }
@@ -110,6 +119,22 @@ fn set_port(row: &mut Row<'_>, column: Col, address: Address) {
     }
 }
 
+/// The keys that an identity rests on: certificates, whether the handshake completed, and whose line it is. Where a line
+/// repeats one, a caller may have written it.
+const IDENTITY: &[Key] = &[
+    Key::DownstreamPeerUriSan,
+    Key::DownstreamLocalUriSan,
+    Key::UpstreamPeerUriSan,
+    Key::UpstreamLocalUriSan,
+    Key::PeerPrincipal,
+    Key::LocalPrincipal,
+    Key::DownstreamTransportFailureReason,
+    Key::UpstreamTransportFailureReason,
+    Key::AccessLogType,
+    Key::UpstreamCluster,
+    Key::RouteName,
+];
+
 /// Sets the principals; says whether the source's is verified.
 fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>) -> bool {
     let server_side = line.has(Key::DownstreamPeerUriSan) || line.has(Key::DownstreamLocalUriSan);
@@ -121,7 +146,7 @@ fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>
         Some(Reporter::Source) => Key::UpstreamTransportFailureReason,
         _ => Key::DownstreamTransportFailureReason,
     };
-    let claimed = line.log_type == LogType::Listener || line.has(failure);
+    let claimed = line.log_type == LogType::Listener || line.has(failure) || line.fields.repeats(IDENTITY);
     let verified = logged_source.is_some() && !claimed;
 
     let own = || own_principal(line);

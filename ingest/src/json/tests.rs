@@ -31,10 +31,18 @@ fn values() {
 }
 
 #[test]
-fn the_last_of_a_repeated_key_counts() {
-    let fields = read(r#"{"method":"GET","method":"PUT","x":1,"x":2}"#, &FieldMap::default());
-    assert_eq!(fields.get(Key::Method), Some("PUT"));
-    assert_eq!(left(&fields), r#"{"method":"PUT","x":2}"#);
+fn the_first_of_a_repeated_key_counts() {
+    let names = FieldMap::default();
+    let fields = read(r#"{"method":"GET","method":"P\u0055T","x":1,"x":2,"x":"-","method":null}"#, &names);
+    assert_eq!(fields.get(Key::Method), Some("GET"));
+    assert_eq!(fields.further(Key::Method).collect::<Vec<_>>(), ["PUT", ""]);
+    let duplicates = r#""duplicate_keys":{"method":["P\u0055T",null],"x":[2,"-"]}"#;
+    assert_eq!(left(&fields), format!(r#"{{{duplicates},"method":"GET","x":1}}"#));
+    // the key of that name is not ours to lose
+    let fields = read(r#"{"duplicate_keys":1,"duplicate_keys":2,"x":1,"x":2}"#, &names);
+    assert_eq!(left(&fields), r#"{"duplicate_keys":{"duplicate_keys":[1,2],"x":[2]},"x":1}"#);
+    let fields = read(r#"{"duplicate_keys":1}"#, &names);
+    assert_eq!(left(&fields), r#"{"duplicate_keys":1}"#);
 }
 
 #[test]

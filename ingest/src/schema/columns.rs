@@ -56,7 +56,7 @@ columns! {
     Source "source" Text required, "name of the input", [], "the receiver", "", "never";
 
     // who logged
-    Reporter "reporter" Text optional, "source, destination, gateway, waypoint, ztunnel", ["upstream_cluster", "route_name"], "derived from the cluster, the route and the proxy's name", "upstream_cluster, identifier.node.id", "the line does not tell which proxy wrote it: do not count it twice";
+    Reporter "reporter" Text optional, "source, destination, gateway, waypoint, ztunnel", ["upstream_cluster", "route_name"], "derived from the cluster, the route, the proxy's name and an RBAC denial", "upstream_cluster, identifier.node.id", "the line does not tell which proxy wrote it: do not count it twice; never null where rbac_decision is deny";
     Direction "direction" Text optional, "inbound, outbound", ["upstream_cluster", "route_name"], "derived with reporter", "upstream_cluster", "unknown";
     LogType "log_type" Text required, "http, tcp, listener", ["access_log_type", "method", "protocol", "response_code"], "derived", "the kind of entry", "never";
     AccessLogType "access_log_type" Text optional, "Envoy's AccessLogType", ["access_log_type"], "%ACCESS_LOG_TYPE%", "access_log_type", "not logged: counts as the end of a request";
@@ -70,36 +70,36 @@ columns! {
     SourceNamespace "source_namespace" Text optional, "Kubernetes namespace", ["downstream_peer_uri_san", "upstream_local_uri_san", "peer_principal"], "the principal's ns part", "tls_properties.peer_certificate_properties", "no principal, or not one of Istio's form";
     SourceServiceAccount "source_service_account" Text optional, "Kubernetes service account", ["downstream_peer_uri_san", "upstream_local_uri_san", "peer_principal"], "the principal's sa part", "tls_properties.peer_certificate_properties", "no principal, or not one of Istio's form";
     SourceTrustDomain "source_trust_domain" Text optional, "trust domain", ["downstream_peer_uri_san", "upstream_local_uri_san", "peer_principal"], "the principal's first part", "tls_properties.peer_certificate_properties", "no principal, or not one of Istio's form";
-    SourceIp "source_ip" Text optional, "IP address, canonical text", ["downstream_direct_remote_address", "downstream_remote_address"], "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%, else %DOWNSTREAM_REMOTE_ADDRESS% unless its port is 0", "downstream_direct_remote_address", "no direct address on the line (internal address, or only one taken from x-forwarded-for)";
-    SourcePort "source_port" Int32 optional, "TCP port", ["downstream_direct_remote_address", "downstream_remote_address"], "with source_ip", "downstream_direct_remote_address", "as source_ip";
+    SourceIp "source_ip" Text optional, "IP address, canonical text", ["downstream_direct_remote_address", "downstream_remote_address", "upstream_local_address"], "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%, else %DOWNSTREAM_REMOTE_ADDRESS% unless its port is 0, else on client lines %UPSTREAM_LOCAL_ADDRESS% (the pod's own)", "downstream_direct_remote_address", "no direct address on the line (internal address, or only one taken from x-forwarded-for)";
+    SourcePort "source_port" Int32 optional, "TCP port", ["downstream_direct_remote_address", "downstream_remote_address"], "with source_ip", "downstream_direct_remote_address", "as source_ip; or source_ip is from %UPSTREAM_LOCAL_ADDRESS%";
     ClaimedClientIp "claimed_client_ip" Text optional, "IP address, canonical text", ["downstream_remote_address"], "%DOWNSTREAM_REMOTE_ADDRESS% where it is not source_ip: from x-forwarded-for or PROXY, a claim", "downstream_remote_address", "the client is source_ip";
-    DestinationPrincipal "destination_principal" Text optional, "trust-domain/ns/N/sa/S", ["downstream_local_uri_san", "upstream_peer_uri_san", "local_principal"], "%DOWNSTREAM_LOCAL_URI_SAN% on server lines, %UPSTREAM_PEER_URI_SAN% on client and gateway lines", "tls_properties.local_certificate_properties", "plaintext, handshake failed, or not logged";
-    DestinationNamespace "destination_namespace" Text optional, "Kubernetes namespace", ["downstream_local_uri_san", "upstream_peer_uri_san", "local_principal"], "the principal's ns part", "tls_properties.local_certificate_properties", "no principal, or not one of Istio's form";
-    DestinationServiceAccount "destination_service_account" Text optional, "Kubernetes service account", ["downstream_local_uri_san", "upstream_peer_uri_san", "local_principal"], "the principal's sa part", "tls_properties.local_certificate_properties", "no principal, or not one of Istio's form";
-    DestinationTrustDomain "destination_trust_domain" Text optional, "trust domain", ["downstream_local_uri_san", "upstream_peer_uri_san", "local_principal"], "the principal's first part", "tls_properties.local_certificate_properties", "no principal, or not one of Istio's form";
+    DestinationPrincipal "destination_principal" Text optional, "trust-domain/ns/N/sa/S", ["downstream_local_uri_san", "upstream_peer_uri_san"], "%DOWNSTREAM_LOCAL_URI_SAN% on server lines, %UPSTREAM_PEER_URI_SAN% on client and gateway lines", "tls_properties.local_certificate_properties", "plaintext, handshake failed, not logged, or a waypoint's line (destination_service names the destination)";
+    DestinationNamespace "destination_namespace" Text optional, "Kubernetes namespace", ["downstream_local_uri_san", "upstream_peer_uri_san"], "the principal's ns part", "tls_properties.local_certificate_properties", "no principal, or not one of Istio's form";
+    DestinationServiceAccount "destination_service_account" Text optional, "Kubernetes service account", ["downstream_local_uri_san", "upstream_peer_uri_san"], "the principal's sa part", "tls_properties.local_certificate_properties", "no principal, or not one of Istio's form";
+    DestinationTrustDomain "destination_trust_domain" Text optional, "trust domain", ["downstream_local_uri_san", "upstream_peer_uri_san"], "the principal's first part", "tls_properties.local_certificate_properties", "no principal, or not one of Istio's form";
     DestinationIp "destination_ip" Text optional, "IP address, canonical text", ["upstream_host", "downstream_local_address"], "%UPSTREAM_HOST% on outbound lines, else %DOWNSTREAM_LOCAL_ADDRESS%", "upstream_remote_address, downstream_local_address", "an internal address, or not logged";
     DestinationPort "destination_port" Int32 optional, "TCP port; on inbound lines the workload's", ["upstream_host", "downstream_local_address"], "with destination_ip", "upstream_remote_address, downstream_local_address", "as destination_ip";
     DestinationService "destination_service" Text optional, "fully qualified host name", ["upstream_cluster", "upstream_service", "requested_server_name", "authority"], "the cluster's host, else %CLUSTER_METADATA(istio:services)%, else an outbound_ SNI, else authority, else SNI", "upstream_cluster", "the line names no host";
-    IdentityVerified "identity_verified" Boolean optional, "true: the source principal comes from a completed mutual TLS handshake", ["downstream_peer_uri_san", "upstream_local_uri_san", "peer_principal"], "derived", "tls_properties", "no source principal";
-    Authority "authority" Text optional, "as sent by the caller, with port", ["authority"], "%REQ(:AUTHORITY)%", "request.authority", "not HTTP, or none sent";
+    IdentityVerified "identity_verified" Boolean optional, "true: the source principal comes from a completed mutual TLS handshake; false, too, where the line repeats a key that it rests on", ["downstream_peer_uri_san", "upstream_local_uri_san", "peer_principal"], "derived", "tls_properties", "no source principal";
+    Authority "authority" Text optional, "as sent by the caller, with port", ["authority"], "%REQ(:AUTHORITY)%", "request.authority", "not HTTP, none sent, or ambiguous_quoted in extra";
     OriginalHost "original_host" Text optional, "host before a rewrite", ["original_host"], "%REQ(X-ENVOY-ORIGINAL-HOST)%", "", "not rewritten; on inbound lines a value is forged";
-    UpstreamCluster "upstream_cluster" Text optional, "Envoy cluster name without a trailing `;`", ["upstream_cluster"], "%UPSTREAM_CLUSTER_RAW%", "upstream_cluster", "no route, or answered by the proxy";
+    UpstreamCluster "upstream_cluster" Text optional, "Envoy cluster name without a trailing `;`", ["upstream_cluster"], "%UPSTREAM_CLUSTER_RAW%", "upstream_cluster", "no route, answered by the proxy, or a text line with two tails (ambiguous_quoted in extra)";
     UpstreamHost "upstream_host" Text optional, "ip:port as logged", ["upstream_host"], "%UPSTREAM_HOST%", "upstream_remote_address", "not forwarded";
     UpstreamLocalAddress "upstream_local_address" Text optional, "ip:port as logged; equals the server line's source_ip:source_port", ["upstream_local_address"], "%UPSTREAM_LOCAL_ADDRESS%", "upstream_local_address", "not forwarded";
-    Sni "sni" Text optional, "TLS server name, chosen by the caller", ["requested_server_name"], "%REQUESTED_SERVER_NAME%", "tls_properties.tls_sni_hostname", "no TLS, or not inspected";
+    Sni "sni" Text optional, "TLS server name, chosen by the caller", ["requested_server_name"], "%REQUESTED_SERVER_NAME%", "tls_properties.tls_sni_hostname", "no TLS, not inspected, or ambiguous_server_name in extra";
 
     // what
     Method "method" Text optional, "HTTP method", ["method"], "%REQ(:METHOD)%", "request.request_method", "not HTTP, or rejected by the codec";
     Path "path" Text optional, "as logged; the recommended format drops the query", ["path"], "%REQ_WITHOUT_QUERY(:PATH)%", "request.path", "not HTTP, or rejected by the codec";
     OriginalPath "original_path" Text optional, "path before a rewrite", ["original_path"], "%REQ_WITHOUT_QUERY(X-ENVOY-ORIGINAL-PATH)%", "request.original_path", "not rewritten; on inbound lines a value is forged";
     Protocol "protocol" Text optional, "HTTP/1.0, HTTP/1.1, HTTP/2, HTTP/3", ["protocol"], "%PROTOCOL%", "protocol_version", "not HTTP";
-    UserAgent "user_agent" Text optional, "as sent", ["user_agent"], "%REQ(USER-AGENT)%", "request.user_agent", "none sent";
+    UserAgent "user_agent" Text optional, "as sent", ["user_agent"], "%REQ(USER-AGENT)%", "request.user_agent", "none sent, or ambiguous_quoted in extra";
     Referer "referer" Text optional, "as sent", ["referer"], "%REQ(REFERER)%", "request.referer", "none sent, or not logged";
-    ForwardedFor "forwarded_for" Text optional, "addresses, comma-separated, a claim", ["x_forwarded_for"], "%REQ(X-FORWARDED-FOR)%", "request.forwarded_for", "none sent";
-    RequestId "request_id" Text optional, "as sent; inside the mesh the caller chooses it", ["request_id"], "%REQ(X-REQUEST-ID)%", "request.request_id", "not HTTP";
+    ForwardedFor "forwarded_for" Text optional, "addresses, comma-separated, a claim", ["x_forwarded_for"], "%REQ(X-FORWARDED-FOR)%", "request.forwarded_for", "none sent, or ambiguous_quoted in extra";
+    RequestId "request_id" Text optional, "as sent; inside the mesh the caller chooses it", ["request_id"], "%REQ(X-REQUEST-ID)%", "request.request_id", "not HTTP, or ambiguous_quoted in extra";
     StreamId "stream_id" Text optional, "Envoy's stream id", ["stream_id"], "%STREAM_ID%", "stream_id", "listener line, early rejection, or not logged";
     TraceId "trace_id" Text optional, "32 hex digits", ["traceparent"], "%REQ(TRACEPARENT)%, its second part", "request.request_headers", "not traced, or no W3C trace context";
-    RouteName "route_name" Text optional, "Envoy route name", ["route_name"], "%ROUTE_NAME%", "route_name", "no route, or one without a name";
+    RouteName "route_name" Text optional, "Envoy route name", ["route_name"], "%ROUTE_NAME%", "route_name", "no route, one without a name, or ambiguous_server_name in extra";
     FilterChainName "filter_chain_name" Text optional, "Envoy filter chain name", ["filter_chain_name"], "%FILTER_CHAIN_NAME%", "", "no chain matched, or not logged";
     ContentType "content_type" Text optional, "as sent", ["content_type"], "%REQ(CONTENT-TYPE)%", "request.request_headers", "none sent, or not logged";
     FapiInteractionId "fapi_interaction_id" Text optional, "as sent", ["fapi_interaction_id"], "%REQ(X-FAPI-INTERACTION-ID)%", "request.request_headers", "none sent, or not logged";
@@ -137,12 +137,12 @@ columns! {
     PeerSerial "peer_serial" Text optional, "hex", ["downstream_peer_serial"], "%DOWNSTREAM_PEER_SERIAL%", "", "no client certificate, or not logged";
     PeerFingerprint "peer_fingerprint" Text optional, "SHA-256, hex", ["downstream_peer_fingerprint_256"], "%DOWNSTREAM_PEER_FINGERPRINT_256%", "", "no client certificate, or not logged";
     PeerCertEnd "peer_cert_end" Timestamp optional, "µs since 1970, UTC", ["downstream_peer_cert_v_end"], "%DOWNSTREAM_PEER_CERT_V_END%", "", "no client certificate, or not logged";
-    Egress "egress" Text optional, "in_mesh, registered, passthrough, blackhole, unknown", ["upstream_cluster", "route_name"], "derived, on client and gateway lines", "upstream_cluster", "not a client's or gateway's line";
+    Egress "egress" Text optional, "in_mesh, registered, passthrough, blackhole, unknown", ["upstream_cluster", "route_name"], "derived, on client and gateway lines; blackhole of Istio 1.9 from flag UH of a connection without cluster and upstream host", "upstream_cluster", "not a client's or gateway's line";
     EgressHost "egress_host" Text optional, "host name or address, lower case, no port; chosen by the caller", ["authority", "requested_server_name"], "authority of HTTP, else SNI", "request.authority, tls_properties.tls_sni_hostname", "in the mesh, or the line names no host";
 
     // the rest
     Signals "signals" Int64 required, "bits of schema::signals", [], "derived", "", "never";
-    Extra "extra" Text optional, "JSON object: every key that no column took, sorted", [], "any other key", "", "every key found its column";
+    Extra "extra" Text optional, "JSON object: every key that no column took, sorted; duplicate_keys: {key: [further values]} of a repeated key; of a text line ambiguous_quoted (quoted fields that a header's quotes made ambiguous, raw) and ambiguous_server_name (server name and route)", [], "any other key", "", "every key found its column";
 }
 
 /// Every column of the table `rejects`, in order: the lines that could not be decoded.

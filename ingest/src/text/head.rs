@@ -62,12 +62,13 @@ impl<'a> Head<'a> {
     }
 }
 
-/// `METHOD PATH PROTOCOL`; only the path may contain blanks.
+/// `METHOD PATH PROTOCOL`; only the path may contain blanks. It may be empty: Istio logs `x-envoy-original-path` in its
+/// place, whatever a caller puts there.
 fn request_of(request: &str) -> Option<(&str, &str, &str)> {
     let (method, rest) = request.split_once(' ')?;
     let (path, protocol) = rest.rsplit_once(' ')?;
     let known = matches!(protocol, "-" | "HTTP/1.0" | "HTTP/1.1" | "HTTP/2" | "HTTP/3");
-    (known && !method.is_empty() && !method.contains('"') && !path.is_empty()).then_some((method, path, protocol))
+    (known && !method.is_empty() && !method.contains('"')).then_some((method, path, protocol))
 }
 
 /// `CODE FLAGS [middle] N N N N "`, and what follows.

@@ -6,7 +6,7 @@
 //! | `cidr_contains(cidr, address)` | whether the address, with or without port, lies in the block; null if either is none |
 //! | `has_flag(response_flags, flag)` | whether the comma-joined set holds the flag: `has_flag('URX,UF', 'UF')` |
 //! | `url_decode(text)` | percent-decoded once; bytes that are no UTF-8 become U+FFFD |
-//! | `path_template(path)` | the path without query, ids replaced: `/orders/17` → `/orders/{id}` |
+//! | `path_template(path)` | the path without query, decoded once, ids replaced: `/orders/17` → `/orders/{id}` |
 //! | `host_of(authority)` | lower-case host without port and trailing dot |
 //! | `json_get(json, key…)`, `json_get_str`, `json_get_int`, … | values in a JSON text such as `extra` (crate `datafusion-functions-json`) |
 

@@ -5,4 +5,5 @@
 mod batch_stream;
 mod deliver;
 mod http;
+mod many;
 mod mesh;

@@ -48,6 +48,8 @@ fn paths_decode_once_and_lose_their_ids() {
     assert_eq!(path_template("/orders/17/items/3f2504e0-4f89-11d3-9a0c-0305e82c3301?x=1"), "/orders/{id}/items/{id}");
     assert_eq!(path_template("/v1/deadbeef/facade"), "/v1/deadbeef/facade");
     assert_eq!(path_template("/v1/deadbee7"), "/v1/{id}");
+    assert_eq!(path_template("/accounts/DE89370400440532013000/%31%37"), "/accounts/{id}/{id}");
+    assert_eq!(path_template("/oauth2/s3/v1beta1"), "/oauth2/s3/v1beta1");
 }
 
 #[test]

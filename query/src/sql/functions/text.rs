@@ -44,18 +44,26 @@ pub fn url_decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// The path without query and fragment, each segment that looks like an id (digits, UUID, 8 or more hexadecimal digits with a digit among them)
-/// replaced by `{id}`.
+/// The path without query and fragment, percent-decoded once, each segment that looks like an id replaced by `{id}`: digits, a UUID, 8 or more
+/// hexadecimal digits with a digit among them, 6 or more characters with three digits among them (`DE89370400440532013000`).
 #[must_use]
 pub fn path_template(path: &str) -> String {
     let bare = path.split(['?', '#']).next().unwrap_or(path);
-    bare.split('/').map(|segment| if is_id(segment) { "{id}" } else { segment }).collect::<Vec<_>>().join("/")
+    // decoded first: %31%37 is 17 to the application, and would be a route of its own to us
+    url_decode(bare)
+        .split('/')
+        .map(|segment| if is_id(segment) { "{id}" } else { segment })
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 fn is_id(segment: &str) -> bool {
     let digits = segment.bytes().filter(u8::is_ascii_digit).count();
     let hexadecimal = segment.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-    digits > 0 && (digits == segment.len() || (hexadecimal && segment.len() >= 8))
+    digits > 0
+        && (digits == segment.len()
+            || (hexadecimal && segment.len() >= 8)
+            || (digits >= 3 && segment.chars().count() >= 6))
 }
 
 /// Lower-case host of an authority or SNI, without port and trailing dot.
