@@ -23,7 +23,7 @@ use std::sync::Arc;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
-use crate::deliver::Clock;
+use crate::clock::Clock;
 pub use args::Cli;
 use args::Command;
 pub(crate) use error::{CliError, Exit};

@@ -13,7 +13,6 @@
 //! Deliberately absent: other places than [`egress`] that connect to configured addresses; a clock.
 
 mod backoff;
-mod clock;
 pub mod config;
 pub mod egress;
 mod events;
@@ -28,7 +27,6 @@ mod testing;
 mod webhook;
 mod worker;
 
-pub use clock::Clock;
 pub use config::Config;
 pub use events::{SinkStats, Stats};
 pub use feed::{Feed, FeedError};
@@ -42,6 +40,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
 use config::Origin;
 use events::Events;
 use outbox::Outbox;

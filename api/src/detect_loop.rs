@@ -15,7 +15,7 @@ use query::{Core, CoreError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::deliver::Clock;
+use crate::clock::Clock;
 use crate::http::Metrics;
 
 /// How long rows are gathered before a round.

@@ -6,6 +6,7 @@
 //! It decides nothing about traffic; it wires the rest together and talks to the world.
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod deliver;
 pub mod detect_loop;

@@ -21,7 +21,7 @@ use query::finding::Finding;
 use query::findings::{Filter, FindingsError};
 use query::{Core, CoreError, Summary};
 
-use crate::deliver::Clock;
+use crate::clock::Clock;
 use reader::Message;
 
 /// Batches that wait for the core at most.

@@ -25,12 +25,12 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, watch};
 
 use super::backoff::Backoff;
-use super::clock::Clock;
 use super::config::SinkConfig;
 use super::events::Events;
 use super::feed::Feed;
 use super::outbox::{Next, Outbox, OutboxError, Pending};
 use super::sink::{Sink, Verdict};
+use crate::clock::Clock;
 
 /// Changes read from the feed at once.
 const PAGE: usize = 100;

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::config::HttpConfig;
 use super::metrics::{DeliveryCount, Metrics};
 use super::problem::Problem;
-use crate::deliver::Clock;
+use crate::clock::Clock;
 use crate::detect_loop::Detector;
 
 /// What every handler is given.

@@ -1,4 +1,4 @@
-//! Where deliveries get the time from: passed in by `main`, so that a test holds it in its hand.
+//! Where everything gets the time from: passed in by `main`, so that a test holds it in its hand.
 
 use chrono::{DateTime, Utc};
 
