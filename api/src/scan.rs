@@ -73,11 +73,11 @@ impl Scanned {
     /// What was not looked at although it was asked for: an all-clear would be a guess.
     #[must_use]
     pub fn incomplete(&self) -> Option<String> {
-        match (self.unreadable.first(), self.failures.first()) {
-            (Some((input, reason)), _) => Some(format!("{input} was not read to its end ({reason})")),
-            (None, Some(failure)) => Some(failure.to_string()),
-            (None, None) => None,
-        }
+        let unread =
+            self.unreadable.first().map(|(input, reason)| format!("{input} was not read to its end ({reason})"));
+        let refused =
+            || self.refused.first().map(|refused| format!("{} was not loaded: {}", refused.file, refused.reason));
+        unread.or_else(refused).or_else(|| self.failures.first().map(ToString::to_string))
     }
 
     /// Lines, blank ones not counted.

@@ -54,16 +54,12 @@ marked AS (
     FROM earlier
 ),
 baselines AS (
-    -- refusals a window since the client was first refused there, windows without any included
+    -- refusals a window in the hour before, the burst's own windows left out; a window without any is a window of 0
     SELECT
         source,
         destination,
         route,
-        CASE
-            WHEN max(back) > count(*) FILTER (WHERE in_run)
-                THEN coalesce(sum(n) FILTER (WHERE NOT in_run), 0) * 1.0 / (max(back) - count(*) FILTER (WHERE in_run))
-            ELSE 0.0
-        END AS baseline
+        coalesce(sum(n) FILTER (WHERE NOT in_run), 0) / (12.0 - count(*) FILTER (WHERE in_run)) AS baseline
     FROM marked
     GROUP BY source, destination, route
 ),

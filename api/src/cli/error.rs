@@ -20,6 +20,11 @@ pub(crate) enum CliError {
     /// `--fail-on` asks for a verdict, and not everything could be looked at.
     #[error("--fail-on asks for a verdict, but the scan is incomplete: {0}")]
     Incomplete(String),
+    /// `sql` was not told what to ask.
+    #[error(
+        "name what to ask: files with --from PATH (again for more, - for stdin), or a service's folder with --data DIR"
+    )]
+    NoSource,
     /// The sample logs are not there.
     #[error(
         "there are no sample logs in {0}: run it in a checkout of meshwarden, or name their folder with --logs DIR"

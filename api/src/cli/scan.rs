@@ -1,6 +1,5 @@
 //! `meshwarden scan`: findings in files or on stdin, nothing kept.
 
-use query::finding::Finding;
 use query::{Core, CoreOptions, Keep};
 
 use super::SharedClock;
@@ -29,13 +28,12 @@ pub(crate) async fn run(args: ScanArgs, clock: SharedClock) -> Result<Exit, CliE
         eprintln!("report: {}", path.display());
     }
     readable(&scanned)?;
-    if args.fail_on.is_some()
-        && let Some(reason) = scanned.incomplete()
-    {
-        return Err(CliError::Incomplete(reason));
+    let Some(severity) = args.fail_on else { return Ok(Exit::Done) };
+    if scanned.findings.iter().any(|finding| finding.severity >= severity) {
+        return Ok(Exit::FailOn);
     }
-    let hit = |finding: &Finding| args.fail_on.is_some_and(|severity| finding.severity >= severity);
-    Ok(if scanned.findings.iter().any(hit) { Exit::FailOn } else { Exit::Done })
+    // nothing that severe was found, which says something only if everything was looked at
+    scanned.incomplete().map_or(Ok(Exit::Done), |reason| Err(CliError::Incomplete(reason)))
 }
 
 /// An input of which nothing could be decoded is no clean bill of health.

@@ -23,6 +23,7 @@ pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliEr
             let session = sql.over(snapshot.access_logs(), Some(snapshot.rejects())).await?;
             Rowset::of(&sql, session, &args.query, limits).await?
         }
+        None if args.from.is_empty() => return Err(CliError::NoSource),
         None => {
             let core = Core::in_memory(Keep::All, CoreOptions::default()).await?;
             let read = crate::scan::load(&core, &args.from, args.decode.options()?, clock.as_ref()).await?;

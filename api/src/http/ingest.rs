@@ -95,7 +95,7 @@ pub(crate) async fn ingest(
     let outcome = accept(&state, params, &headers, &mut body).await;
     if outcome.is_err() && !headers.contains_key(header::EXPECT) {
         // most clients read the answer only after their body is out: take the rest of it, within bounds
-        receive::linger(&mut body, state.config().max_body_bytes.max(LINGER_BYTES)).await;
+        receive::linger(&mut body, state.config().max_body_bytes.saturating_mul(2).max(LINGER_BYTES)).await;
     }
     outcome.map(Json)
 }

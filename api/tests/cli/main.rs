@@ -127,6 +127,9 @@ fn exit_codes_tell_what_happened() {
     std::fs::write(path("empty.log"), "").unwrap();
     std::fs::write(path("noise.log"), "hello\nworld\n").unwrap();
     std::fs::write(path("bad.toml"), "[http]\nlisten = \"nowhere\"\n").unwrap();
+    let refused = path("detections");
+    std::fs::create_dir(&refused).unwrap();
+    std::fs::write(path("detections/bad.sql"), "SELECT 1").unwrap();
     let sample = sample().to_str().unwrap().to_owned();
     let data = path("data");
     for (args, code, named) in [
@@ -134,6 +137,8 @@ fn exit_codes_tell_what_happened() {
         (vec!["scan", &sample, "--fail-on", "critical"], 0, ""),
         (vec!["scan", &sample, "--fail-on", "dreadful"], 2, "dreadful"),
         (vec!["scan", &sample, "/no/such/file", "--fail-on", "critical"], 2, "/no/such/file"),
+        (vec!["scan", &sample, "/no/such/file", "--fail-on", "high"], 1, "/no/such/file"),
+        (vec!["scan", &sample, "--detections", &refused, "--fail-on", "critical"], 2, "bad.sql"),
         (vec!["scan", &sample, "/no/such/file"], 0, "/no/such/file"),
         (vec!["scan", &sample, "--max-line-bytes", "0"], 2, "at least 1"),
         (vec!["scan"], 2, "PATH"),
