@@ -78,7 +78,7 @@ impl Detector {
     }
 
     /// Brings the findings up to everything appended before this call. Waits for a round that is running. A detection that fails on a
-    /// window is logged, counted, and looked at again when new rows touch the window; the others' findings stand.
+    /// window is logged, counted, and tried again later, six times in all; the others' findings stand.
     ///
     /// # Errors
     /// If the findings' state cannot be written.
@@ -144,7 +144,12 @@ impl Inner {
         match self.core.detect(self.clock.now()).await {
             Ok(round) => {
                 for failure in &round.failures {
-                    tracing::warn!(error = %with_causes(failure), "a detection failed on a window: it is looked at again when new rows touch the window");
+                    let error = with_causes(&failure.error);
+                    if failure.again {
+                        tracing::warn!(error, "a detection failed on a window: it is tried again later");
+                    } else {
+                        tracing::error!(error, "a detection failed on a window six times: given up until new rows touch the window");
+                    }
                 }
                 if round.windows > 0 {
                     self.metrics.detected(&round, began.elapsed());

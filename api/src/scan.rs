@@ -111,7 +111,7 @@ pub async fn scan(
     let mut scanned = load(core, paths, options, clock).await?;
     let started = Instant::now();
     let round = core.detect(clock.now()).await?;
-    scanned.failures = round.failures;
+    scanned.failures = round.failures.into_iter().map(|failure| failure.error).collect();
     scanned.findings = findings(core).await?;
     scanned.sights = core.sights();
     scanned.took += started.elapsed();

@@ -16,6 +16,7 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use ingest::{AccessLogBatch, Coverage};
 
+use crate::detect::overdue::Overdue;
 use crate::detect::{Detection, Engine, EvaluateError, Pack, PackError, Sight, Touched};
 use crate::finding::{ChangeKind, Finding};
 use crate::findings::{FindingsError, FindingsState};
@@ -66,6 +67,7 @@ pub struct Core {
 #[derive(Debug, Default)]
 struct State {
     touched: Touched,
+    overdue: Overdue,
     latest: i64,
     coverage: Coverage,
 }
@@ -97,10 +99,21 @@ pub struct Round {
     pub windows: usize,
     /// Findings that changed, and how.
     pub changes: Vec<(Finding, ChangeKind)>,
-    /// Detections that failed on a window; such a window is looked at again when new rows touch it.
-    pub failures: Vec<EvaluateError>,
+    /// Detections that failed on a window.
+    pub failures: Vec<Failure>,
     /// Whether it was told to stop before it was through.
     pub cut_short: bool,
+}
+
+/// A detection that failed on a window.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Failure {
+    /// Which, on which window, and why.
+    #[source]
+    pub error: EvaluateError,
+    /// Whether a later round tries the window again; if not, only new rows make it looked at again.
+    pub again: bool,
 }
 
 impl Core {
@@ -134,8 +147,9 @@ impl Core {
         for known in store.coverage().values() {
             coverage.merge(known);
         }
-        let touched = findings.remembered().await?;
-        let state = State { coverage, latest: store.stats().latest.unwrap_or(i64::MIN), touched };
+        let (touched, mut overdue) = findings.remembered().await?;
+        overdue.keep(|id| pack.detections().iter().any(|detection| detection.header.id == id));
+        let state = State { coverage, latest: store.stats().latest.unwrap_or(i64::MIN), touched, overdue };
         let engine = Engine::new(sql.clone());
         Ok(Self {
             store,
@@ -168,25 +182,26 @@ impl Core {
         Ok(())
     }
 
-    /// Brings the findings up to everything appended before this call; `now` is the wall time for the change feed.
+    /// Brings the findings up to everything appended before this call; `now` is the wall time, for the change feed and for the windows on which
+    /// a detection failed: they are tried again in rounds from 10 s later on, six times in all.
     ///
     /// # Errors
     /// If the findings' state cannot be written; everything touched is looked at again in the next round. A detection that fails on a window is
     /// no error here, but named in the round: the others keep running.
     pub async fn detect(&self, now: DateTime<Utc>) -> Result<Round, CoreError> {
         let _one_round = self.round.lock().await;
-        let (touched, latest) = {
+        let (touched, again, latest) = {
             let mut state = self.state();
-            (std::mem::take(&mut state.touched), state.latest)
+            (std::mem::take(&mut state.touched), state.overdue.due(now), state.latest)
         };
         let mut round = Round::default();
-        if touched.is_empty() {
+        if touched.is_empty() && again.is_empty() {
             return Ok(round);
         }
         // whatever goes wrong, a caller that drops this future included: what was not looked at stays touched
         let mut unseen = Unseen { core: self, touched: Some(touched) };
         if let Some(touched) = &unseen.touched {
-            round::look(self, touched, latest, now, &mut round).await?;
+            round::look(self, &round::Agenda { touched, again: &again, latest }, now, &mut round).await?;
         }
         if !round.cut_short {
             unseen.touched = None;
@@ -252,10 +267,11 @@ impl Core {
         &self.store
     }
 
-    /// Whether every row appended so far has been looked at.
+    /// Whether every row appended so far has been looked at by every detection: nothing is waiting, and nothing to be tried again.
     #[must_use]
     pub fn is_up_to_date(&self) -> bool {
-        self.state().touched.is_empty()
+        let state = self.state();
+        state.touched.is_empty() && state.overdue.is_empty()
     }
 
     /// Writes everything out, what was not looked at yet included, and releases the folder.
@@ -264,8 +280,11 @@ impl Core {
     /// If the last rows cannot be written.
     pub async fn close(&self) -> Result<(), CoreError> {
         self.store.close().await?;
-        let touched = self.state().touched.clone();
-        self.findings.remember(&touched).await?;
+        let (touched, overdue) = {
+            let state = self.state();
+            (state.touched.clone(), state.overdue.clone())
+        };
+        self.findings.remember(&touched, &overdue).await?;
         self.findings.close().await;
         Ok(())
     }

@@ -12,6 +12,7 @@ mod check;
 mod engine;
 pub mod header;
 mod hit;
+pub(crate) mod overdue;
 mod pack;
 mod prepared;
 mod sight;

@@ -44,6 +44,7 @@ pub struct Metrics {
     rounds: Counter,
     windows: Counter,
     failures: Counter,
+    given_up: Counter,
     round_seconds: Histogram,
     changes: Family<ByKind, Counter>,
     flush_failures: Counter,
@@ -87,6 +88,7 @@ impl Metrics {
             rounds: Counter::default(),
             windows: Counter::default(),
             failures: Counter::default(),
+            given_up: Counter::default(),
             round_seconds: seconds(),
             changes: Family::default(),
             flush_failures: Counter::default(),
@@ -119,6 +121,11 @@ impl Metrics {
             "detect_failures",
             "Detections that failed on a window, and rounds that failed",
             m.failures.clone(),
+        );
+        registry.register(
+            "detect_windows_given_up",
+            "Windows on which a detection failed too often to be tried again",
+            m.given_up.clone(),
         );
         registry.register_with_unit(
             "detect_round_duration",
@@ -157,6 +164,7 @@ impl Metrics {
         self.rounds.inc();
         self.windows.inc_by(round.windows as u64);
         self.failures.inc_by(round.failures.len() as u64);
+        self.given_up.inc_by(round.failures.iter().filter(|failure| !failure.again).count() as u64);
         self.round_seconds.observe(took.as_secs_f64());
         for (_, kind) in &round.changes {
             self.changes.get_or_create(&ByKind { kind: kind.as_str().to_owned() }).inc();

@@ -5,7 +5,8 @@
 //!                                                        └─▶ detection × window: a slice of them ─▶ hits ─▶ findings
 //! ```
 //! A window in which a detection's signals select no row has no hit and is passed over. A detection that reads every row (no `signals`) is
-//! planned for each of its windows over the store itself.
+//! planned for each of its windows over the store itself. Windows that failed before and are due again ([`crate::detect::overdue`]) are looked at with
+//! the touched ones.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,7 +18,8 @@ use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{col, lit};
 
-use super::{Core, CoreError, Round};
+use super::{Core, CoreError, Failure, Round};
+use crate::detect::overdue::Place;
 use crate::detect::{Detection, EvaluateError, Hit, Prepared, Touched};
 use crate::store::Snapshot;
 use crate::window::Window;
@@ -29,11 +31,31 @@ const GAP: i64 = 3_600_000_000;
 /// Longest run of one detection over one window.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Looks at every touched window.
+/// What to look at.
+pub(super) struct Agenda<'a> {
+    /// Where rows came in.
+    pub(super) touched: &'a Touched,
+    /// Windows that failed before.
+    pub(super) again: &'a [Place],
+    /// The latest event time known, µs.
+    pub(super) latest: i64,
+}
+
+impl Agenda<'_> {
+    /// A detection's windows, the earliest first.
+    fn windows(&self, detection: &Detection) -> Vec<Window> {
+        let mut windows = self.touched.windows(&detection.header, self.latest);
+        windows.extend(self.again.iter().filter(|(id, _)| *id == detection.header.id).map(|(_, window)| *window));
+        windows.sort_unstable();
+        windows.dedup();
+        windows
+    }
+}
+
+/// Looks at every window of the agenda.
 pub(super) async fn look(
     core: &Core,
-    touched: &Touched,
-    latest: i64,
+    agenda: &Agenda<'_>,
     now: DateTime<Utc>,
     round: &mut Round,
 ) -> Result<(), CoreError> {
@@ -42,7 +64,7 @@ pub(super) async fn look(
         .pack
         .detections()
         .iter()
-        .map(|detection| (detection, touched.windows(&detection.header, latest)))
+        .map(|detection| (detection, agenda.windows(detection)))
         .partition(|(detection, _)| detection.header.signals != 0);
     for stretch in stretches(
         by_signal.iter().flat_map(|(detection, windows)| windows.iter().map(|window| reach(detection, *window))),
@@ -59,6 +81,7 @@ pub(super) async fn look(
                     return Ok(());
                 }
                 if !rows.any(*window, detection.header.signals) {
+                    core.state().overdue.settled(&(detection.header.id.clone(), *window));
                     continue;
                 }
                 let hits = match &mut prepared {
@@ -121,12 +144,17 @@ async fn settle(
     round: &mut Round,
 ) -> Result<(), CoreError> {
     round.windows += 1;
+    let header = &detection.header;
+    let place = (header.id.clone(), window);
     match hits {
         Ok(hits) => {
-            let header = &detection.header;
             round.changes.extend(core.findings.apply(&header.id, header.version, window, hits, now).await?);
+            core.state().overdue.settled(&place);
         }
-        Err(failure) => round.failures.push(failure),
+        Err(error) => {
+            let again = core.state().overdue.failed(place, now);
+            round.failures.push(Failure { error, again });
+        }
     }
     Ok(())
 }

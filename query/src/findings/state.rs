@@ -4,6 +4,7 @@
 //!  findings  id PK · detection · version · entity · window_start/end (µs) · status · set_by_person · severity 0–4 · last_seen (µs) · revision · json
 //!  feed      seq PK autoincrement · change_id unique · kind · at (µs) · json
 //!  touched   second PK (since the epoch) · signals          what a stopped process had not looked at yet
+//!  overdue   detection · window_start/end PK · times · again_at (µs)   windows on which a detection failed, to be tried again
 //! ```
 //! `json` is [`FindingJson`]. The columns beside it exist for filters and for the incident run of one entity.
 
@@ -18,6 +19,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::error::FindingsError;
 use super::reconcile::{Known, reconcile, renumber};
+use crate::detect::overdue::{Failed, Overdue};
 use crate::detect::{Hit, Touched};
 use crate::finding::json::FindingJson;
 use crate::finding::{Change, ChangeKind, Finding, Severity, Status};
@@ -35,7 +37,10 @@ CREATE INDEX IF NOT EXISTS findings_by_entity ON findings (detection, version, e
 CREATE INDEX IF NOT EXISTS findings_by_time ON findings (last_seen DESC, id);
 CREATE TABLE IF NOT EXISTS feed (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, change_id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, at INTEGER NOT NULL, json TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS touched (second INTEGER PRIMARY KEY, signals INTEGER NOT NULL) STRICT;";
+CREATE TABLE IF NOT EXISTS touched (second INTEGER PRIMARY KEY, signals INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS overdue (
+  detection TEXT NOT NULL, window_start INTEGER NOT NULL, window_end INTEGER NOT NULL, times INTEGER NOT NULL, again_at INTEGER NOT NULL,
+  PRIMARY KEY (detection, window_start, window_end)) STRICT;";
 
 /// The findings' state.
 #[derive(Debug)]
@@ -303,7 +308,7 @@ impl FindingsState {
     ///
     /// # Errors
     /// If the state cannot be written.
-    pub(crate) async fn remember(&self, touched: &Touched) -> Result<(), FindingsError> {
+    pub(crate) async fn remember(&self, touched: &Touched, overdue: &Overdue) -> Result<(), FindingsError> {
         let _one_writer = self.writer.lock().await;
         let mut tx = self.pool.begin().await?;
         sqlx::query("DELETE FROM touched").execute(&mut *tx).await?;
@@ -314,18 +319,43 @@ impl FindingsState {
                 .execute(&mut *tx)
                 .await?;
         }
+        sqlx::query("DELETE FROM overdue").execute(&mut *tx).await?;
+        for ((detection, window), failed) in overdue.iter() {
+            sqlx::query(
+                "INSERT INTO overdue (detection, window_start, window_end, times, again_at) VALUES (?, ?, ?, ?, ?)",
+            )
+            .bind(detection)
+            .bind(window.start())
+            .bind(window.end())
+            .bind(failed.times)
+            .bind(failed.again_at.timestamp_micros())
+            .execute(&mut *tx)
+            .await?;
+        }
         tx.commit().await?;
         Ok(())
     }
 
-    /// What a stopped process had not looked at yet.
+    /// What a stopped process had not looked at yet, and what it was to try again.
     ///
     /// # Errors
     /// If the state cannot be read.
-    pub(crate) async fn remembered(&self) -> Result<Touched, FindingsError> {
+    pub(crate) async fn remembered(&self) -> Result<(Touched, Overdue), FindingsError> {
         let rows = sqlx::query("SELECT second, signals FROM touched").fetch_all(&self.pool).await?;
         let cells = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-        Ok(Touched::from_cells(cells.collect::<Result<Vec<_>, sqlx::Error>>()?))
+        let touched = Touched::from_cells(cells.collect::<Result<Vec<_>, sqlx::Error>>()?);
+        let rows = sqlx::query("SELECT detection, window_start, window_end, times, again_at FROM overdue")
+            .fetch_all(&self.pool)
+            .await?;
+        let mut overdue = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let again_at = DateTime::from_timestamp_micros(row.try_get(4)?).unwrap_or(DateTime::UNIX_EPOCH);
+            // a window is never stored empty; one that was edited to be so is nothing to look at
+            if let Ok(window) = Window::new(row.try_get(1)?, row.try_get(2)?) {
+                overdue.push(((row.try_get(0)?, window), Failed { times: row.try_get(3)?, again_at }));
+            }
+        }
+        Ok((touched, Overdue::from_parts(overdue)))
     }
 
     /// Closes the file; everything written is in it.
