@@ -148,7 +148,10 @@ impl Inner {
                     if failure.again {
                         tracing::warn!(error, "a detection failed on a window: it is tried again later");
                     } else {
-                        tracing::error!(error, "a detection failed on a window six times: given up until new rows touch the window");
+                        tracing::error!(
+                            error,
+                            "a detection failed on a window six times: given up until new rows touch the window"
+                        );
                     }
                 }
                 if round.windows > 0 {

@@ -8,7 +8,10 @@
 //! rbac_access_denied_matched_policy[none]                                   no ALLOW policy matched
 //! ```
 //!
-//! If either says deny, it was one: that is what the caller got. A client's line says `via_upstream`: unknown.
+//! The details decide whether it was a denial: they say what the caller got, and Envoy never leaves them out of one. The
+//! metadata names the policy, and is the only witness of what was allowed; its denial counts where the format does not log
+//! the details. Where it does and they say nothing of a denial, the two contradict each other: unknown. A client's line
+//! says `via_upstream`: unknown.
 
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -108,10 +111,15 @@ impl Metadata {
         }
     }
 
-    /// What was enforced, and by which policy. `details` are those of the response and of the connection.
-    pub(crate) fn decide<'a>(&'a self, details: impl IntoIterator<Item = Option<&'a str>>) -> (Decision, Policy<'a>) {
-        let denial = details.into_iter().flatten().find_map(denial);
-        let decision = if denial.is_some() { Decision::Deny } else { self.enforced() };
+    /// What was enforced, and by which policy. `details` are those of the response and of the connection, `None` where the
+    /// format does not log those of the response.
+    pub(crate) fn decide<'a>(&'a self, details: Option<&[&'a str]>) -> (Decision, Policy<'a>) {
+        let denial = details.into_iter().flatten().copied().find_map(denial);
+        let decision = match (denial, self.enforced()) {
+            (Some(_), _) => Decision::Deny,
+            (None, Decision::Deny) if details.is_some() => Decision::Unknown,
+            (None, enforced) => enforced,
+        };
         // the metadata keeps the blanks of a policy's name; it may speak of another verdict than the denial does
         let agrees = decision == self.enforced();
         let id = self.get(ENFORCED_POLICY).filter(|_| agrees).or(denial.flatten());

@@ -31,17 +31,17 @@ pub(super) fn derive<'a>(line: &Line<'a>, who: &Who, decision: Decision, row: &m
 pub(super) fn rbac<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Decision {
     let metadata = |key: Key| line.get(key).map(Metadata::parse).unwrap_or_default();
     let (http, tcp) = (metadata(Key::Rbac), metadata(Key::RbacTcp));
-    if http.only_enforced() {
+    // of a repeated key any value may be the genuine one: a denial counts
+    let keys = [Key::ResponseCodeDetails, Key::ConnectionTerminationDetails].into_iter();
+    let details: Vec<&str> = keys.flat_map(|key| line.get(key).into_iter().chain(line.fields.further(key))).collect();
+    let logged = line.fields.carries(Key::ResponseCodeDetails) || !details.is_empty();
+    let details = logged.then_some(details.as_slice());
+    let repeated: Vec<Metadata> = line.fields.further(Key::Rbac).map(Metadata::parse).collect();
+    let first = http.decide(details);
+    if http.only_enforced() && first.0 != Decision::Unknown {
         line.fields.mark_taken(Key::Rbac);
     }
-    let details = || {
-        let keys = [Key::ResponseCodeDetails, Key::ConnectionTerminationDetails].into_iter();
-        keys.flat_map(|key| line.get(key).into_iter().chain(line.fields.further(key)).map(Some))
-    };
-    // of a repeated key any value may be the genuine one: a denial counts
-    let repeated: Vec<Metadata> = line.fields.further(Key::Rbac).map(Metadata::parse).collect();
-    let first = http.decide(details());
-    let others = repeated.iter().map(|metadata| metadata.decide(details()));
+    let others = repeated.iter().map(|metadata| metadata.decide(details));
     let denied = std::iter::once(first).chain(others).find(|(decision, _)| *decision == Decision::Deny);
     let (decision, Policy { namespace, name, rule }) = denied.unwrap_or(first);
     row.set_text(Col::RbacDecision, Some(decision.as_str()));

@@ -375,8 +375,13 @@ fn repeated_keys_prove_nothing() {
     let fine = r#""response_code_details":"via_upstream""#;
     let rbac = |result: &str| format!(r#""rbac":{{"enforced_engine_result":"{result}"}}"#);
     let (no, yes) = (rbac("denied"), rbac("allowed"));
-    for keys in [format!("{fine},{denied}"), format!("{denied},{fine}"), format!("{yes},{no}"), format!("{no},{yes}")] {
+    for keys in [format!("{fine},{denied}"), format!("{denied},{fine}")] {
         check(&recommended(&format!("{INBOUND},{MTLS},{keys}")), &["rbac_decision=deny", "signals=1"]);
+    }
+    for keys in [format!("{yes},{no}"), format!("{no},{yes}")] {
+        let line = format!(r#"{{"start_time":5,{INBOUND},{MTLS},{keys}}}"#);
+        check(&line, &["rbac_decision=deny", "signals=1"]);
+        check(&recommended(&format!("{INBOUND},{MTLS},{fine},{no}")), &["rbac_decision=unknown", "signals=0"]);
     }
 }
 

@@ -43,8 +43,8 @@ fn denials_in_details() {
         ("ext_authz_denied", (Unknown, NO_POLICY)),
     ] {
         let none = Metadata::default();
-        assert_eq!(none.decide([Some(details), None]), expected, "{details}");
-        assert_eq!(none.decide([None, Some(details)]), expected, "{details}");
+        assert_eq!(none.decide(Some(&[details])), expected, "{details}");
+        assert_eq!(none.decide(Some(&["-", details])), expected, "{details}");
     }
 }
 
@@ -82,9 +82,19 @@ fn metadata_and_details() {
         ("not json", denial, (Deny, policy("a", "b_c", 0)), false),
     ] {
         let metadata = Metadata::parse(json);
-        assert_eq!(metadata.decide([details, None]), expected, "{json}");
+        assert_eq!(metadata.decide(details.as_ref().map(std::slice::from_ref)), expected, "{json}");
         assert_eq!(metadata.only_enforced(), only, "{json}");
     }
+}
+
+#[test]
+fn a_denial_that_the_details_do_not_know_of() {
+    let denied = Metadata::parse(r#"{"enforced_engine_result":"denied"}"#);
+    assert_eq!(denied.decide(None), (Deny, NO_POLICY), "the format logs no details");
+    assert_eq!(denied.decide(Some(&[])), (Unknown, NO_POLICY), "it does, and there are none");
+    assert_eq!(denied.decide(Some(&["via_upstream"])), (Unknown, NO_POLICY));
+    let allowed = Metadata::parse(r#"{"enforced_engine_result":"allowed"}"#);
+    assert_eq!(allowed.decide(Some(&["via_upstream"])), (Allow, NO_POLICY));
 }
 
 #[test]

@@ -120,7 +120,7 @@ columns! {
     DownstreamTransportFailureReason "downstream_transport_failure_reason" Text optional, "TLS error, on listener lines", ["downstream_transport_failure_reason"], "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%", "downstream_transport_failure_reason", "no failure, or not logged";
 
     // security, derived at decode
-    RbacDecision "rbac_decision" Text required, "allow, deny, unknown", ["rbac", "response_code_details", "connection_termination_details"], "%DYNAMIC_METADATA(envoy.filters.http.rbac)%, else the details", "metadata", "never";
+    RbacDecision "rbac_decision" Text required, "allow, deny, unknown", ["rbac", "response_code_details", "connection_termination_details"], "%DYNAMIC_METADATA(envoy.filters.http.rbac)%, if the details do not contradict them; the details alone tell a denial where they are logged", "metadata", "never";
     RbacShadowDecision "rbac_shadow_decision" Text optional, "allow, deny, unknown: of the dry-run policies", ["rbac", "rbac_tcp"], "the istio_dry_run_ keys of the RBAC metadata", "metadata", "no dry-run policy judged it, or not logged";
     RbacPolicyNamespace "rbac_policy_namespace" Text optional, "Kubernetes namespace", ["rbac", "response_code_details", "connection_termination_details"], "the effective policy id", "metadata", "no policy matched, or not Istio's";
     RbacPolicy "rbac_policy" Text optional, "AuthorizationPolicy name, or the whole id where it is not Istio's", ["rbac", "response_code_details", "connection_termination_details"], "the effective policy id", "metadata", "no policy matched";

@@ -47,7 +47,7 @@ pub fn check(run: &Run) -> Result<(), MeshError> {
                 )?;
             }
         }
-        let blanked = parse(format, &blank(format, run.logs.stream(format), Fields::Denials)?)?;
+        let blanked = parse(format, &blank(format, run.logs.stream(format), Fields::Details)?)?;
         let left = blanked.iter().filter(|line| kind(line) == Some(detection::DENIED_SPIKE)).count();
         expect(|| format!("denials in blanked {}", format.file_name()), left, 0..1)?;
         expect(|| format!("lines of blanked {}", format.file_name()), blanked.len(), lines.len()..lines.len() + 1)?;

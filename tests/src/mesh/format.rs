@@ -124,8 +124,6 @@ pub(crate) fn access_logs(folder: &Path, filter: Option<&Value>) -> Result<Value
 pub enum Fields {
     /// Response code details and connection termination details.
     Details,
-    /// The details and Envoy's RBAC metadata: all that tells a denial.
-    Denials,
     /// Response flags.
     Flags,
     /// Identities and TLS facts of the connections.
@@ -141,7 +139,6 @@ impl Fields {
     pub fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Details => &["response_code_details", "connection_termination_details"],
-            Self::Denials => &["response_code_details", "connection_termination_details", "rbac", "rbac_tcp"],
             Self::Flags => &["response_flags"],
             Self::Identity => &[
                 "downstream_peer_uri_san",

@@ -7,3 +7,4 @@ mod deliver;
 mod http;
 mod many;
 mod mesh;
+mod overdue;

@@ -94,7 +94,7 @@ async fn a_blanked_field_silences(run: &Run, format: Format) {
         let core = look(&blank(format, run.logs.stream(format), fields).unwrap()).await;
         findings(&core).await.into_iter().filter(|finding| finding.detection == of).collect::<Vec<_>>()
     };
-    assert_eq!(count(Fields::Denials, detection::DENIED_SPIKE).await, [], "{format:?}: denials without details");
+    assert_eq!(count(Fields::Details, detection::DENIED_SPIKE).await, [], "{format:?}: denials without details");
     assert_eq!(count(Fields::Details, detection::HTTP_403_SPIKE).await, [], "{format:?}: 403 without details");
     assert_eq!(
         count(Fields::Cluster, detection::UNKNOWN_HOST).await,
