@@ -9,6 +9,7 @@ use tests::lines::Line;
 
 /// 2026-11-23T12:00:00Z
 const NOON: i64 = 1_795_435_200_000_000;
+const NONE: [bool; 0] = [];
 
 /// Fails on a window with exactly two rows.
 const DISLIKES_TWO: &str = r#"/* ---
@@ -54,20 +55,20 @@ async fn a_window_that_failed_is_tried_again() {
     append(&core, "a", (0..2).map(|n| Line::inbound(NOON + n * 1_000_000, "web", "orders"))).await;
     assert_eq!(failures(&core, 0).await, [true]);
     assert!(!core.is_up_to_date());
-    assert_eq!(failures(&core, 9).await, [], "not due yet");
+    assert_eq!(failures(&core, 9).await, NONE, "not due yet");
     assert_eq!(failures(&core, 10).await, [true]);
     core.close().await.unwrap();
     drop(core);
 
     let core = Core::open(folder.path(), options()).await.unwrap();
     assert!(!core.is_up_to_date(), "it is kept over a restart");
-    assert_eq!(failures(&core, 29).await, []);
+    assert_eq!(failures(&core, 29).await, NONE);
     assert_eq!(failures(&core, 30).await, [true]);
     assert_eq!(failures(&core, 70).await, [true]);
     assert_eq!(failures(&core, 150).await, [true]);
     assert_eq!(failures(&core, 310).await, [false], "given up");
     assert!(core.is_up_to_date());
-    assert_eq!(failures(&core, 10_000).await, []);
+    assert_eq!(failures(&core, 10_000).await, NONE);
 
     // a third row makes it work
     append(&core, "b", std::iter::once(Line::inbound(NOON + 2_000_000, "web", "orders"))).await;
