@@ -1,7 +1,7 @@
 //! One line to one row: detect the format, bring the line to canonical keys, derive the columns.
 //!
 //! ```text
-//! {...  json::parse ─┐
+//! {...  shape, json ─┐
 //!                    ├─▶ Fields ─▶ who.rs        reporter, addresses, principals
 //! [...  text::parse ─┘             security.rs   RBAC, JWT, transport, egress, signals
 //!                                  extra         what no column took
@@ -25,6 +25,7 @@ use crate::options::DecodeOptions;
 use crate::reject::{Refusal, RejectReason, shown};
 use crate::row::{Row, Value};
 use crate::schema::Col;
+use crate::shape::Shapes;
 use crate::{json, text, time};
 
 /// What a row needs beside its line.
@@ -38,13 +39,23 @@ pub(crate) struct Context<'a> {
 }
 
 /// Decodes one line that is not blank and hands its row on, with the keys that the line carries.
-pub(crate) fn decode(line: &[u8], context: &Context<'_>, row: impl FnOnce(&Row<'_>, KeySet)) -> Result<(), Refusal> {
+///
+/// `shapes` makes it fast; without them every line is read by the general parsers, which are the judge of what is right.
+pub(crate) fn decode(
+    line: &[u8],
+    context: &Context<'_>,
+    shapes: Option<&mut Shapes>,
+    row: impl FnOnce(&Row<'_>, KeySet),
+) -> Result<(), Refusal> {
     let line = utf8(line)?;
     // JSON may have blanks around it
     let line = line.trim_matches([' ', '\t', '\r']);
     let options = context.options;
     let fields = match line.as_bytes().first() {
-        Some(b'{') => json::parse(line, &options.fields, options.max_nesting)?,
+        Some(b'{') => match shapes {
+            Some(shapes) => shapes.parse(line, &options.fields, options.max_nesting)?,
+            None => json::parse(line, &options.fields, options.max_nesting)?,
+        },
         Some(b'[') => text::parse(line)?,
         _ => {
             let detail = "neither a JSON object nor Istio's text format (which starts with `[time] \"`)";

@@ -21,6 +21,7 @@ use crate::coverage::Coverage;
 use crate::lines::{Line, LineSplitter, LongLine, Place};
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, Reject, RejectReason, hex};
+use crate::shape::Shapes;
 
 /// Line bytes after which a batch is full, however few lines they are: long lines must not add up to gigabytes.
 const BATCH_BYTES: u64 = 64 << 20;
@@ -57,6 +58,7 @@ impl Decoder {
             assembly: Assembly {
                 builder: BatchBuilder::new(source.clone(), received_at),
                 options,
+                shapes: Some(Shapes::default()),
                 source,
                 received_at,
                 full: VecDeque::new(),
@@ -64,6 +66,15 @@ impl Decoder {
                 bytes: 0,
             },
         }
+    }
+
+    /// A decoder that reads every line with the plain parsers: slow, obviously right, and the judge of [`Decoder::new`], which must
+    /// yield the same rows and rejects.
+    #[must_use]
+    pub fn reference(options: Arc<DecodeOptions>, source: impl Into<String>, received_at: DateTime<Utc>) -> Self {
+        let mut decoder = Decoder::new(options, source, received_at);
+        decoder.assembly.shapes = None;
+        decoder
     }
 
     /// Takes the next bytes of the input (plain: see [`crate::inflate`]), cut anywhere.
@@ -91,6 +102,8 @@ impl Decoder {
 #[derive(Debug)]
 struct Assembly {
     options: Arc<DecodeOptions>,
+    /// `None`: the reference.
+    shapes: Option<Shapes>,
     source: String,
     received_at: DateTime<Utc>,
     builder: BatchBuilder,
@@ -129,7 +142,8 @@ impl Assembly {
             line: place.number,
             received_at: self.received_at,
         };
-        let decoded = access_log::decode(bytes, &context, |row, carried| builder.row(row, carried));
+        let decoded =
+            access_log::decode(bytes, &context, self.shapes.as_mut(), |row, carried| builder.row(row, carried));
         if let Err(Refusal { reason, detail }) = decoded {
             builder.reject(Reject {
                 line: place.number,
@@ -188,5 +202,7 @@ impl AccessLogBatch {
     }
 }
 
+#[cfg(test)]
+mod judge;
 #[cfg(test)]
 mod tests;

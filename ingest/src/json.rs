@@ -28,7 +28,7 @@ use crate::key::{Key, KeySet};
 use crate::reject::{Refusal, RejectReason};
 
 /// The marker of the recommended format, whatever nulls `omit_empty_values` drops.
-const SCHEMA: &str = "meshwarden/1";
+pub(crate) const SCHEMA: &str = "meshwarden/1";
 
 /// Where `extra` keeps the further values of repeated keys.
 const DUPLICATES: &str = "duplicate_keys";

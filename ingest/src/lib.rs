@@ -35,9 +35,11 @@ mod reject;
 mod reporter;
 mod row;
 pub mod schema;
+mod shape;
 mod text;
 mod time;
 mod transport;
+mod unchecked;
 
 pub use coverage::Coverage;
 pub use decoder::{AccessLogBatch, Decoder};

@@ -1,0 +1,209 @@
+//! The fast decoder against the plain one: whatever the lines and however they are cut, rows, rejects and coverage are the same.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use arrow::array::{Array, AsArray};
+use proptest::prelude::*;
+
+use super::*;
+
+const SAMPLES: &str = include_str!("../../../sample-logs/mesh.jsonl");
+const TEXT: &str = r#"[2026-11-22T14:39:24.727Z] "GET /a HTTP/1.1" 200 - via_upstream - "-" 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80" inbound|80|| 127.0.0.6:4 10.0.0.9:80 10.0.0.1:5 - default"#;
+
+/// What is done to a line before it is decoded.
+#[derive(Debug, Clone)]
+enum Harm {
+    None,
+    /// Bytes at a place are replaced.
+    Splice(prop::sample::Index, Vec<u8>),
+    Truncate(prop::sample::Index),
+    /// Keys in another order.
+    Reorder(u64),
+    /// Keys are left out: those whose hash has one of these bits.
+    LeaveOut(u64),
+    OmitNulls,
+    /// A value is replaced by this JSON.
+    Value(prop::sample::Index, String),
+    /// Another key.
+    Key(String, String),
+    Repeat(prop::sample::Index, String),
+    /// Blanks after colons and commas.
+    Blanks,
+    Text,
+}
+
+fn json() -> impl Strategy<Value = String> {
+    let text = prop_oneof![
+        "[a-z0-9 /.:|-]{0,40}",
+        "\\PC{0,20}",
+        any::<String>(),
+        Just("-".to_owned()),
+        Just("10.0.0.1:80".to_owned()),
+        Just("[::ffff:1.2.3.4]:0".to_owned()),
+        Just("spiffe://cluster.local/ns/a/sa/b".to_owned()),
+        Just("outbound|80||x.shop.svc.cluster.local".to_owned()),
+        Just("rbac_access_denied_matched_policy[ns[a]-policy[b]-rule[0]]".to_owned()),
+    ];
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        any::<i64>().prop_map(|n| n.to_string()),
+        any::<f64>().prop_map(|n| serde_json::Value::from(n).to_string()),
+        text.prop_map(|text| serde_json::Value::from(text).to_string()),
+        Just(r#""\ud83d\ude00 \u00e9 \n""#.to_owned()),
+        Just(r#""\ud83d""#.to_owned()),
+        Just("01".to_owned()),
+        Just("tru".to_owned()),
+        Just("1e400".to_owned()),
+        Just("\"\t\"".to_owned()),
+        Just("\"\u{7f}\"".to_owned()),
+    ];
+    leaf.prop_recursive(6, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|list| format!("[{}]", list.join(","))),
+            prop::collection::vec(("[a-z\"\\\\]{0,3}", inner), 0..4).prop_map(|pairs| {
+                let pairs = pairs.into_iter().map(|(key, value)| format!("{}:{value}", serde_json::Value::from(key)));
+                format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+            }),
+        ]
+    })
+}
+
+fn harm() -> impl Strategy<Value = Harm> {
+    let place = any::<prop::sample::Index>;
+    prop_oneof![
+        6 => Just(Harm::None),
+        2 => (place(), prop::collection::vec(any::<u8>(), 0..4)).prop_map(|(at, bytes)| Harm::Splice(at, bytes)),
+        2 => (place(), "[\"\\\\{}\\[\\],:]{1,2}").prop_map(|(at, text)| Harm::Splice(at, text.into_bytes())),
+        1 => place().prop_map(Harm::Truncate),
+        2 => any::<u64>().prop_map(Harm::Reorder),
+        2 => any::<u64>().prop_map(Harm::LeaveOut),
+        1 => Just(Harm::OmitNulls),
+        4 => (place(), json()).prop_map(|(at, json)| Harm::Value(at, json)),
+        2 => ("[a-z_]{1,8}|rbac|path|log_schema|duplicate_keys", json()).prop_map(|(name, json)| Harm::Key(name, json)),
+        1 => (place(), json()).prop_map(|(at, json)| Harm::Repeat(at, json)),
+        1 => Just(Harm::Blanks),
+        1 => Just(Harm::Text),
+    ]
+}
+
+/// Keys and JSON texts of a sample.
+fn pairs(line: &str) -> Vec<(String, String)> {
+    let object: std::collections::BTreeMap<String, Box<serde_json::value::RawValue>> =
+        serde_json::from_str(line).unwrap();
+    object.into_iter().map(|(key, raw)| (key, raw.get().to_owned())).collect()
+}
+
+fn written(pairs: &[(String, String)], colon: &str, comma: &str) -> Vec<u8> {
+    let pairs: Vec<String> = pairs.iter().map(|(key, json)| format!("\"{key}\"{colon}{json}")).collect();
+    format!("{{{}}}", pairs.join(comma)).into_bytes()
+}
+
+fn harmed(line: &str, harm: &Harm) -> Vec<u8> {
+    let mut pairs = pairs(line);
+    let mut bytes = line.as_bytes().to_vec();
+    match harm {
+        Harm::None => {}
+        Harm::Splice(at, new) => {
+            let at = at.index(bytes.len());
+            let end = (at + new.len()).min(bytes.len());
+            bytes.splice(at..end, new.iter().copied());
+        }
+        Harm::Truncate(at) => bytes.truncate(at.index(bytes.len())),
+        Harm::Reorder(seed) => {
+            pairs.sort_by_key(|(key, _)| {
+                key.bytes().fold(*seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+            });
+            bytes = written(&pairs, ":", ",");
+        }
+        Harm::LeaveOut(seed) => {
+            let keep = |key: &str| seed >> (key.bytes().map(u32::from).sum::<u32>() % 64) & 1 == 0;
+            pairs.retain(|(key, _)| keep(key) || key == "start_time");
+            bytes = written(&pairs, ":", ",");
+        }
+        Harm::OmitNulls => {
+            pairs.retain(|(_, json)| json != "null");
+            bytes = written(&pairs, ":", ",");
+        }
+        Harm::Value(at, json) => {
+            let at = at.index(pairs.len());
+            pairs[at].1.clone_from(json);
+            bytes = written(&pairs, ":", ",");
+        }
+        Harm::Key(name, json) => {
+            pairs.push((name.clone(), json.clone()));
+            bytes = written(&pairs, ":", ",");
+        }
+        Harm::Repeat(at, json) => {
+            let key = pairs[at.index(pairs.len())].0.clone();
+            pairs.insert(at.index(pairs.len()), (key, json.clone()));
+            bytes = written(&pairs, ":", ",");
+        }
+        Harm::Blanks => bytes = written(&pairs, ": ", " , "),
+        Harm::Text => bytes = TEXT.as_bytes().to_vec(),
+    }
+    bytes
+}
+
+fn run(mut decoder: Decoder, input: &[u8], piece: usize) -> Vec<AccessLogBatch> {
+    let mut batches = Vec::new();
+    for piece in input.chunks(piece) {
+        decoder.push(piece);
+        batches.extend(std::iter::from_fn(|| decoder.next_batch()));
+    }
+    batches.extend(decoder.finish());
+    batches
+}
+
+/// Equal values, whatever the buffers behind them; and each text is UTF-8, which a view does not promise.
+fn assert_same(fast: &RecordBatch, plain: &RecordBatch) {
+    for ((fast, plain), field) in fast.columns().iter().zip(plain.columns()).zip(fast.schema().fields()) {
+        fast.to_data().validate_full().unwrap();
+        if let (Some(fast), Some(plain)) = (fast.as_string_view_opt(), plain.as_string_view_opt()) {
+            for (row, (fast, plain)) in fast.iter().zip(plain.iter()).enumerate() {
+                assert_eq!(fast, plain, "{} of row {row}", field.name());
+            }
+        }
+        assert_eq!(fast.as_ref(), plain.as_ref(), "{}", field.name());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_fast_decoder_yields_what_the_plain_one_yields(
+        lines in prop::collection::vec((any::<prop::sample::Index>(), harm()), 1..12),
+        batch_rows in 1..9_usize,
+        piece in prop_oneof![1..100_usize, Just(1 << 20)],
+        end in prop_oneof![Just("\n"), Just("\r\n"), Just("\n\n")],
+    ) {
+        let samples: Vec<&str> = SAMPLES.lines().collect();
+        let mut input = Vec::new();
+        for (sample, harm) in &lines {
+            input.extend(harmed(samples[sample.index(samples.len())], harm));
+            input.extend(end.bytes());
+        }
+        let options = Arc::new(DecodeOptions { batch_rows, max_nesting: 5, ..DecodeOptions::default() });
+        let now = DateTime::from_timestamp_micros(1).unwrap();
+        let fast = run(Decoder::new(options.clone(), "in", now), &input, piece);
+        let plain = run(Decoder::reference(options, "in", now), &input, 1 << 20);
+        prop_assert_eq!(fast.len(), plain.len());
+        for (fast, plain) in fast.iter().zip(&plain) {
+            assert_same(&fast.rows, &plain.rows);
+            assert_same(&fast.rejects, &plain.rejects);
+            prop_assert_eq!(&fast.coverage, &plain.coverage);
+            prop_assert_eq!((fast.lines, fast.bytes), (plain.lines, plain.bytes));
+        }
+    }
+}
+
+#[test]
+fn every_sample_line_in_one_go() {
+    let options = Arc::new(DecodeOptions::default());
+    let now = DateTime::from_timestamp_micros(1).unwrap();
+    let fast = run(Decoder::new(options.clone(), "in", now), SAMPLES.as_bytes(), 777);
+    let plain = run(Decoder::reference(options, "in", now), SAMPLES.as_bytes(), 1 << 20);
+    assert_eq!(fast.len(), 1);
+    assert_same(&fast[0].rows, &plain[0].rows);
+    assert_eq!(fast[0].coverage, plain[0].coverage);
+}

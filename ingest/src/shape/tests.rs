@@ -1,0 +1,80 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use super::*;
+
+fn shown(fields: &Fields<'_>) -> Vec<(String, String)> {
+    let mut shown: Vec<_> = fields.left_over().map(|(name, json)| (name.to_owned(), json.into_owned())).collect();
+    shown.sort();
+    shown.push(("carried".to_owned(), format!("{:?}", fields.carried())));
+    shown
+}
+
+/// Reads lines one after the other; whether each was read by a shape that was known.
+fn fitted(lines: &[&str]) -> Vec<bool> {
+    let mut shapes = Shapes::default();
+    let names = FieldMap::default();
+    let fits = lines.iter().map(|line| {
+        let lessons = shapes.lessons;
+        let fast = shapes.parse(line, &names, 4);
+        let plain = json::parse(line, &names, 4);
+        match (fast, plain) {
+            (Ok(fast), Ok(plain)) => assert_eq!(shown(&fast), shown(&plain), "{line}"),
+            (Err(fast), Err(plain)) => assert_eq!(fast, plain, "{line}"),
+            (fast, plain) => panic!("{line}: {} {}", fast.is_ok(), plain.is_ok()),
+        }
+        shapes.lessons == lessons
+    });
+    fits.collect()
+}
+
+#[test]
+fn lines_of_one_proxy_fit() {
+    let lines = [
+        r#"{"method":"GET","path":"/a","other":[1,{"x":"é"}],"response_code":200,"rbac":null}"#,
+        r#"{"method":"PUT","path":"/b\"\\","other":[1,{"x":"é"}],"response_code":0,"rbac":{"a":"b"}}"#,
+        r#"{"path":"-","response_code":-1.5}"#,
+        r#"{"response_code":true}"#,
+        r#"{"rbac":{"a":"b"}}"#,
+    ];
+    assert_eq!(fitted(&lines), [false, true, true, true, true]);
+}
+
+#[test]
+fn anything_odd_is_left_to_the_general_parser() {
+    let known = r#"{"method":"GET","path":"/a","other":{}}"#;
+    for odd in [
+        r#"{"path":"/a","method":"GET"}"#,
+        r#"{"method":"GET","method":"PUT"}"#,
+        r#"{"method": "GET"}"#,
+        r#"{"method":"GET","new":1}"#,
+        r#"{"method":"\u0041"}"#,
+        r#"{"meth\u006fd":"GET"}"#,
+        r#"{"method":"GET",}"#,
+        r#"{"method":"GET"}}"#,
+        r#"{"method":"GET"} {"#,
+        r#"{"method":01}"#,
+        r#"{"method":"GET""#,
+        r#"{"other":[}}"#,
+        r#"{"other":{"a":[{"b":[]}]}}"#,
+        r#"{"other":{"a":[{}]},"path":"\ud800"}"#,
+        r#"{}"#,
+        r#"{"method":tru}"#,
+    ] {
+        assert_eq!(fitted(&[known, odd]), [false, json::parse(odd, &FieldMap::default(), 4).is_err()], "{odd}");
+    }
+}
+
+#[test]
+fn several_shapes_live_side_by_side() {
+    let (a, b, c) = (r#"{"method":"GET","path":"/"}"#, r#"{"path":"/","method":"GET"}"#, r#"{ "x" : 1, "path" : 2}"#);
+    assert_eq!(fitted(&[a, b, c, a, b, c, b, a]), [false, false, false, true, true, true, true, true]);
+}
+
+#[test]
+fn lines_without_a_shape_are_not_learned_for_ever() {
+    let mut shapes = Shapes::default();
+    for n in 0..1000 {
+        let line = format!(r#"{{"k{n}":1}}"#);
+        shapes.parse(&line, &FieldMap::default(), 4).unwrap();
+    }
+    assert_eq!((shapes.shapes.len(), shapes.lessons), (SHAPES, LESSONS));
+}
