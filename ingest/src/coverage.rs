@@ -38,11 +38,11 @@ impl Coverage {
         }
     }
 
-    /// Counts one row whose line carried `keys`.
-    pub(crate) fn count(&mut self, keys: KeySet) {
-        self.rows += 1;
+    /// Counts rows whose lines carried `keys`.
+    pub(crate) fn count(&mut self, keys: KeySet, rows: u64) {
+        self.rows += rows;
         for (count, feeding) in self.carried.iter_mut().zip(schema::feeding_keys()) {
-            *count += u64::from(feeding.is_empty() || feeding.meets(keys));
+            *count += rows * u64::from(feeding.is_empty() || feeding.meets(keys));
         }
     }
 }
@@ -84,8 +84,8 @@ mod tests {
     #[test]
     fn counts_what_was_carried() {
         let mut coverage = Coverage::default();
-        coverage.count(KeySet::EMPTY.with(Key::StartTime).with(Key::ResponseCodeDetails));
-        coverage.count(KeySet::RECOMMENDED);
+        coverage.count(KeySet::EMPTY.with(Key::StartTime).with(Key::ResponseCodeDetails), 1);
+        coverage.count(KeySet::RECOMMENDED, 1);
         for (column, count) in [
             ("time", 2),
             ("log_id", 2),

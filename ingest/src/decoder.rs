@@ -26,6 +26,9 @@ use crate::shape::Shapes;
 /// Line bytes after which a batch is full, however few lines they are: long lines must not add up to gigabytes.
 const BATCH_BYTES: u64 = 64 << 20;
 
+/// A line is never longer, whatever `max_line_bytes` says: views of a text count in 32 bits, also where each byte became an escape of six.
+const LONGEST_LINE: usize = 256 << 20;
+
 /// Decodes the lines of one input.
 #[derive(Debug)]
 pub struct Decoder {
@@ -54,7 +57,7 @@ impl Decoder {
     pub fn new(options: Arc<DecodeOptions>, source: impl Into<String>, received_at: DateTime<Utc>) -> Self {
         let source = source.into();
         Decoder {
-            splitter: LineSplitter::new(options.max_line_bytes),
+            splitter: LineSplitter::new(options.max_line_bytes.min(LONGEST_LINE)),
             assembly: Assembly {
                 builder: BatchBuilder::new(source.clone(), received_at),
                 options,
@@ -135,17 +138,17 @@ impl Assembly {
     }
 
     fn whole_line(&mut self, place: Place, bytes: &[u8]) {
-        let builder = &mut self.builder;
         let context = access_log::Context {
             options: &self.options,
             source: &self.source,
             line: place.number,
             received_at: self.received_at,
         };
-        let decoded =
-            access_log::decode(bytes, &context, self.shapes.as_mut(), |row, carried| builder.row(row, carried));
+        let mut placed = self.builder.place(bytes);
+        let line = placed.line;
+        let decoded = access_log::decode(line, &context, self.shapes.as_mut(), |row, carried| placed.row(row, carried));
         if let Err(Refusal { reason, detail }) = decoded {
-            builder.reject(Reject {
+            let reject = Reject {
                 line: place.number,
                 offset: place.offset,
                 reason,
@@ -153,13 +156,14 @@ impl Assembly {
                 length: bytes.len() as u64,
                 sha256: hex(&Sha256::digest(bytes)),
                 sample: bytes.to_vec(),
-            });
+            };
+            self.builder.reject(reject, bytes.len());
         }
     }
 
     fn long_line(&mut self, place: Place, long: LongLine) {
         let bound = self.options.max_line_bytes;
-        self.builder.reject(Reject {
+        let reject = Reject {
             line: place.number,
             offset: place.offset,
             reason: RejectReason::LineTooLong,
@@ -170,7 +174,8 @@ impl Assembly {
             length: long.length,
             sha256: long.sha256,
             sample: long.sample,
-        });
+        };
+        self.builder.reject(reject, 0);
     }
 
     fn take_batch(&mut self) -> AccessLogBatch {
@@ -192,6 +197,15 @@ impl Assembly {
 }
 
 impl AccessLogBatch {
+    /// The same rows, with memory of their own. Texts of a decoded batch are views of its lines, all of whose bytes stay in memory with it:
+    /// right for what is read once, wrong for what is kept.
+    #[must_use]
+    pub fn compact(&self) -> AccessLogBatch {
+        let AccessLogBatch { rows, rejects, coverage, lines, bytes } = self;
+        let (rows, rejects) = (crate::batch::compact(rows), crate::batch::compact(rejects));
+        AccessLogBatch { rows, rejects, coverage: coverage.clone(), lines: *lines, bytes: *bytes }
+    }
+
     fn followed_by(mut self, next: AccessLogBatch) -> AccessLogBatch {
         self.rows = crate::batch::concat(&self.rows, &next.rows);
         self.rejects = crate::batch::concat(&self.rejects, &next.rejects);

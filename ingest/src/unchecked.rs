@@ -2,6 +2,26 @@
 
 #![allow(unsafe_code)]
 
+use std::sync::Arc;
+
+use arrow::array::StringViewArray;
+use arrow::buffer::{Buffer, NullBuffer};
+
+/// An array of views that were made of `&str`s, as `batch/column.rs` does: a view of more than twelve bytes points to a copy of its text in
+/// `buffers`, at the buffer and offset that the arena gave. Checking each of them for UTF-8 again would cost more than decoding.
+///
+/// Debug builds, and so the tests, check them all.
+pub(crate) fn string_views(views: Vec<u128>, buffers: &Arc<[Buffer]>, nulls: Option<NullBuffer>) -> StringViewArray {
+    if cfg!(debug_assertions) {
+        return StringViewArray::new(views.into(), Arc::clone(buffers), nulls);
+    }
+    // SAFETY: `new_unchecked` asks for what `new` checks. (1) Views of up to twelve bytes hold their text, zero-padded (`make_view`); null
+    // rows hold the view 0, an empty text. (2) Longer ones name a buffer and an offset of `Arena`: the block holds the text's bytes there, for
+    // they were copied in with `put`, or the text is a slice of the line that was. Blocks are only appended to, and `take_back` removes a line
+    // only if it became no row. (3) The bytes are those of a `&str`, so they are UTF-8. (4) `nulls` was appended to with every view.
+    unsafe { StringViewArray::new_unchecked(views.into(), Arc::clone(buffers), nulls) }
+}
+
 /// What SSE2 knows of 16 bytes: one bit for each that is a quote, a backslash or a control character, the first byte's the lowest.
 #[cfg(target_arch = "x86_64")]
 #[inline]

@@ -170,8 +170,11 @@ impl Core {
     /// If the store does not take it; then none of it is in.
     pub async fn append(&self, batch: &AccessLogBatch) -> Result<(), CoreError> {
         match self.keep {
-            Keep::All => self.store.append(batch).await?,
-            Keep::Suspicious => self.store.append(&suspicious(batch, self.pack.signals().unwrap_or(-1))?).await?,
+            Keep::All => self.store.append(&batch.compact()).await?,
+            Keep::Suspicious => {
+                let kept = suspicious(batch, self.pack.signals().unwrap_or(-1))?;
+                self.store.append(&kept.compact()).await?
+            }
         };
         let mut state = self.state();
         state.touched.add(&batch.rows);

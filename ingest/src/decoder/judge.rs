@@ -190,6 +190,7 @@ proptest! {
         prop_assert_eq!(fast.len(), plain.len());
         for (fast, plain) in fast.iter().zip(&plain) {
             assert_same(&fast.rows, &plain.rows);
+            assert_same(&fast.compact().rows, &plain.rows);
             assert_same(&fast.rejects, &plain.rejects);
             prop_assert_eq!(&fast.coverage, &plain.coverage);
             prop_assert_eq!((fast.lines, fast.bytes), (plain.lines, plain.bytes));
