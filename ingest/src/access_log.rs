@@ -21,6 +21,7 @@ use crate::extra::extra;
 use crate::fields::Fields;
 use crate::key::{Key, KeySet};
 use crate::log_type::{self, LogType};
+use crate::memo::Memo;
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, RejectReason, shown};
 use crate::row::{Row, Value};
@@ -36,6 +37,8 @@ pub(crate) struct Context<'a> {
     /// The line's number, from 1.
     pub(crate) line: u64,
     pub(crate) received_at: DateTime<Utc>,
+    /// What was derived before; `None`: everything is derived anew.
+    pub(crate) memo: Option<&'a Memo>,
 }
 
 /// Decodes one line that is not blank and hands its row on, with the keys that the line carries.
@@ -51,18 +54,21 @@ pub(crate) fn decode(
     // JSON may have blanks around it
     let line = line.trim_matches([' ', '\t', '\r']);
     let options = context.options;
-    let fields = match line.as_bytes().first() {
+    let mut fields = Fields::new();
+    match line.as_bytes().first() {
         Some(b'{') => match shapes {
-            Some(shapes) => shapes.parse(line, &options.fields, options.max_nesting)?,
-            None => json::parse(line, &options.fields, options.max_nesting)?,
+            Some(shapes) => shapes.parse(line, &options.fields, options.max_nesting, &mut fields)?,
+            None => json::parse(line, &options.fields, options.max_nesting, &mut fields)?,
         },
-        Some(b'[') => text::parse(line)?,
+        Some(b'[') => text::parse(line, &mut fields)?,
         _ => {
             let detail = "neither a JSON object nor Istio's text format (which starts with `[time] \"`)";
             return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
         }
-    };
-    row(&row_of(&fields, context)?, fields.carried());
+    }
+    let mut values = Row::new();
+    row_of(&fields, context, &mut values)?;
+    row(&values, fields.carried());
     Ok(())
 }
 
@@ -137,6 +143,7 @@ const INT32S: &[(Key, Col)] = &[
 struct Line<'a> {
     fields: &'a Fields<'a>,
     options: &'a DecodeOptions,
+    memo: Option<&'a Memo>,
     cluster: Option<Cluster<'a>>,
     log_type: LogType,
     filter_chain_not_found: bool,
@@ -145,9 +152,8 @@ struct Line<'a> {
     response_code: Option<i32>,
 }
 
-fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>) -> Result<Row<'a>, Refusal> {
+fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>, row: &mut Row<'a>) -> Result<(), Refusal> {
     let started = start_time(fields)?;
-    let mut row = Row::new();
     for (key, column) in TEXTS {
         row.set_text(*column, fields.take(*key));
     }
@@ -178,17 +184,17 @@ fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>) -> Result<Row<'a>, 
     let cluster = fields.take(Key::UpstreamCluster);
     row.set_text(Col::UpstreamCluster, cluster.map(cluster::clean));
 
-    let line = Line::new(fields, context.options, cluster.map(Cluster::parse));
+    let line = Line::new(fields, context, cluster.map(Cluster::parse));
     row.set_text(Col::LogType, Some(line.log_type.as_str()));
-    let decision = security::rbac(&line, &mut row);
-    let who = who::derive(&line, decision, &mut row);
-    security::derive(&line, &who, decision, &mut row);
+    let decision = security::rbac(&line, row);
+    let who = who::derive(&line, decision, row);
+    security::derive(&line, &who, decision, row);
     row.set_text(Col::Extra, extra(fields));
-    Ok(row)
+    Ok(())
 }
 
 impl<'a> Line<'a> {
-    fn new(fields: &'a Fields<'a>, options: &'a DecodeOptions, cluster: Option<Cluster<'a>>) -> Self {
+    fn new(fields: &'a Fields<'a>, context: &Context<'a>, cluster: Option<Cluster<'a>>) -> Self {
         let response_code = fields.take_integer(Key::ResponseCode);
         let filter_chain_not_found =
             log_type::filter_chain_not_found(fields.get(Key::ResponseFlags), fields.get(Key::ResponseCodeDetails));
@@ -205,7 +211,8 @@ impl<'a> Line<'a> {
             && unhealthy
             && no_upstream(Key::UpstreamCluster)
             && no_upstream(Key::UpstreamHost);
-        Line { fields, options, cluster, log_type, filter_chain_not_found, black_hole, response_code }
+        let Context { options, memo, .. } = *context;
+        Line { fields, options, memo, cluster, log_type, filter_chain_not_found, black_hole, response_code }
     }
 
     fn get(&self, key: Key) -> Option<&'a str> {

@@ -1,6 +1,7 @@
 //! Envoy's addresses: `10.0.0.1:80`, `[2a02::7]:80`, and those that are no network address (`envoy://...`, a pipe).
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address of a connection's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,13 @@ pub(crate) struct Address {
 impl Address {
     /// Reads an IP address with or without a port. `None` for anything else.
     pub(crate) fn parse(text: &str) -> Option<Address> {
+        if let Some((quad, port)) = quad(text) {
+            let port = match port.strip_prefix(':') {
+                Some(port) => Some(parse_port(port)?),
+                None => None,
+            };
+            return Some(Address { ip: IpAddr::V4(quad), port });
+        }
         let (ip, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (ip, port) = rest.split_once(']')?;
@@ -34,6 +42,38 @@ impl Address {
         };
         Some(Address { ip: ip.to_canonical(), port })
     }
+
+    /// The IP address in its canonical form; `from` is the text that the address was read from, which mostly has it.
+    pub(crate) fn ip_text(self, from: &str) -> Cow<'_, str> {
+        match quad(from) {
+            Some((_, rest)) => Cow::Borrowed(from.strip_suffix(rest).unwrap_or(from)),
+            None => Cow::Owned(self.ip.to_string()),
+        }
+    }
+}
+
+/// An IPv4 address in its canonical form, alone or before a colon, and the rest of the text. What is written otherwise is `None`, and for the
+/// general parser.
+fn quad(text: &str) -> Option<(Ipv4Addr, &str)> {
+    let bytes = text.as_bytes();
+    let mut octets = [0_u8; 4];
+    let mut at = 0;
+    for (place, octet) in octets.iter_mut().enumerate() {
+        if place > 0 {
+            (bytes.get(at) == Some(&b'.')).then_some(())?;
+            at += 1;
+        }
+        let start = at;
+        let mut value = 0_u16;
+        while let Some(digit) = bytes.get(at).filter(|byte| byte.is_ascii_digit() && at < start + 3) {
+            value = value * 10 + u16::from(digit - b'0');
+            at += 1;
+        }
+        let zero_before = bytes.get(start) == Some(&b'0') && at > start + 1;
+        *octet = u8::try_from(value).ok().filter(|_| at > start && !zero_before)?;
+    }
+    let rest = text.get(at..)?;
+    (rest.is_empty() || rest.starts_with(':')).then_some((Ipv4Addr::from(octets), rest))
 }
 
 /// Whether an address is one of Envoy's own listeners inside the process (`envoy://connect_originate/...`).
@@ -74,6 +114,15 @@ mod tests {
             ("[2A02:CF40:0:0::4E36]", Some(("2a02:cf40::4e36", None))),
             ("::1", Some(("::1", None))),
             ("[::ffff:10.0.0.1]:80", Some(("10.0.0.1", Some(80)))),
+            ("10.0.0.1:080", Some(("10.0.0.1", Some(80)))),
+            ("255.255.255.255:65535", Some(("255.255.255.255", Some(65535)))),
+            ("0:0:0:0:0:ffff:1.2.3.4", Some(("1.2.3.4", None))),
+            ("256.0.0.1:80", None),
+            ("1.2.3.04:80", None),
+            ("1.2.3.4.5", None),
+            ("1.2.3.4/8", None),
+            ("1.2.3", None),
+            ("1.2.3.0004", None),
             ("10.0.0.1:65536", None),
             ("10.0.0.1:+80", None),
             ("10.0.0.1:", None),
@@ -87,7 +136,7 @@ mod tests {
             ("", None),
             (":80", None),
         ] {
-            let parsed = Address::parse(text).map(|address| (address.ip.to_string(), address.port));
+            let parsed = Address::parse(text).map(|address| (address.ip_text(text).into_owned(), address.port));
             assert_eq!(parsed, expected.map(|(ip, port)| (ip.to_owned(), port)), "{text}");
         }
     }

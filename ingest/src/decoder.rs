@@ -19,6 +19,7 @@ use crate::access_log;
 use crate::batch::BatchBuilder;
 use crate::coverage::Coverage;
 use crate::lines::{Line, LineSplitter, LongLine, Place};
+use crate::memo::Memo;
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, Reject, RejectReason, hex};
 use crate::shape::Shapes;
@@ -62,6 +63,7 @@ impl Decoder {
                 builder: BatchBuilder::new(source.clone(), received_at),
                 options,
                 shapes: Some(Shapes::default()),
+                memo: Memo::default(),
                 source,
                 received_at,
                 full: VecDeque::new(),
@@ -107,6 +109,7 @@ struct Assembly {
     options: Arc<DecodeOptions>,
     /// `None`: the reference.
     shapes: Option<Shapes>,
+    memo: Memo,
     source: String,
     received_at: DateTime<Utc>,
     builder: BatchBuilder,
@@ -143,6 +146,7 @@ impl Assembly {
             source: &self.source,
             line: place.number,
             received_at: self.received_at,
+            memo: self.shapes.is_some().then_some(&self.memo),
         };
         let mut placed = self.builder.place(bytes);
         let line = placed.line;

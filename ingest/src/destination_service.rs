@@ -2,6 +2,8 @@
 //!
 //! The cluster's name and its metadata come from the mesh's configuration; SNI and authority are the caller's words.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use crate::address::{self, Address};
@@ -19,18 +21,18 @@ pub(crate) struct Names<'a> {
 }
 
 /// The host, and whether `services` gave it and says nothing more.
-pub(crate) fn destination_service(names: Names<'_>) -> (Option<String>, bool) {
+pub(crate) fn destination_service(names: Names<'_>) -> (Option<Cow<'_, str>>, bool) {
     if let Some(fqdn) = names.fqdn {
-        return (Some(fqdn.to_owned()), false);
+        return (Some(Cow::Borrowed(fqdn)), false);
     }
     let services: Vec<Service> = names.services.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let only = services.len() == 1;
     if let Some(service) = services.into_iter().next() {
-        return (Some(service.host), only);
+        return (Some(Cow::Owned(service.host)), only);
     }
-    let host = (names.sni.and_then(fqdn_of_sni).map(str::to_owned))
-        .or_else(|| names.authority.and_then(host_name))
-        .or_else(|| names.sni.and_then(address::host));
+    let host = (names.sni.and_then(fqdn_of_sni).map(Cow::Borrowed))
+        .or_else(|| names.authority.and_then(host_name).map(Cow::Owned))
+        .or_else(|| names.sni.and_then(address::host).map(Cow::Owned));
     (host, false)
 }
 
@@ -67,7 +69,7 @@ mod tests {
             (Names { authority: Some("[::1]:80"), ..none }, None, false),
             (none, None, false),
         ] {
-            assert_eq!(destination_service(names), (expected.map(str::to_owned), taken), "{names:?}");
+            assert_eq!(destination_service(names), (expected.map(Cow::Borrowed), taken), "{names:?}");
         }
     }
 }

@@ -16,7 +16,14 @@ pub(crate) fn extra(fields: &Fields<'_>) -> Option<String> {
         if object.len() > 1 {
             object.push(',');
         }
-        object.push_str(&json_string(name));
+        // the names of our keys need no escapes, nor do most others
+        if name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
+            object.push('"');
+            object.push_str(name);
+            object.push('"');
+        } else {
+            object.push_str(&json_string(name));
+        }
         object.push(':');
         object.push_str(&json);
     }

@@ -34,14 +34,18 @@ pub(crate) const SCHEMA: &str = "meshwarden/1";
 const DUPLICATES: &str = "duplicate_keys";
 
 /// Reads a line that starts with `{`.
-pub(crate) fn parse<'a>(line: &'a str, names: &FieldMap, max_nesting: usize) -> Result<Fields<'a>, Refusal> {
+pub(crate) fn parse<'a>(
+    line: &'a str,
+    names: &FieldMap,
+    max_nesting: usize,
+    fields: &mut Fields<'a>,
+) -> Result<(), Refusal> {
     scan::check(line, max_nesting)?;
     let not_json = |error: serde_json::Error| {
         let hint = "a text template that imitates JSON breaks on quotes in a header; use json_format";
         Refusal::new(RejectReason::NotJson, format!("{error} ({hint})"))
     };
     let Pairs { first: mut pairs, mut further } = serde_json::from_str(line).map_err(not_json)?;
-    let mut fields = Fields::new();
     if !further.is_empty() {
         // a key of the line that has the name of ours
         if let Some((name, raw)) = pairs.remove_entry(DUPLICATES) {
@@ -75,7 +79,7 @@ pub(crate) fn parse<'a>(line: &'a str, names: &FieldMap, max_nesting: usize) -> 
         fields.mark_taken(Key::LogSchema);
         fields.carry(KeySet::RECOMMENDED);
     }
-    Ok(fields)
+    Ok(())
 }
 
 /// A string decoded, null as an empty one, and anything else as its JSON text.

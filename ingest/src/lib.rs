@@ -29,6 +29,7 @@ mod jwt;
 mod key;
 mod lines;
 mod log_type;
+mod memo;
 mod options;
 mod rbac;
 mod reject;

@@ -65,18 +65,19 @@ impl Shapes {
         line: &'a str,
         names: &FieldMap,
         max_nesting: usize,
-    ) -> Result<Fields<'a>, Refusal> {
+        fields: &mut Fields<'a>,
+    ) -> Result<(), Refusal> {
         let Shapes { shapes, nested, .. } = self;
         for place in 0..shapes.len() {
-            let Some(fields) = shapes.get(place).and_then(|shape| shape.read(line, nested, max_nesting)) else {
-                continue;
-            };
-            shapes.swap(0, place);
-            return Ok(fields);
+            if shapes.get(place).and_then(|shape| shape.read(line, nested, max_nesting, fields)).is_some() {
+                shapes.swap(0, place);
+                return Ok(());
+            }
+            *fields = Fields::new();
         }
-        let fields = json::parse(line, names, max_nesting)?;
+        json::parse(line, names, max_nesting, fields)?;
         self.learn(line, names);
-        Ok(fields)
+        Ok(())
     }
 
     /// Takes in the shape of a line that the general parser accepted.
@@ -129,10 +130,15 @@ impl Shape {
         }
     }
 
-    /// The line's values, if it fits.
-    fn read<'a>(&self, line: &'a str, known: &mut HashSet<Box<str>>, max_nesting: usize) -> Option<Fields<'a>> {
+    /// Reads the line's values into empty fields, if it fits.
+    fn read<'a>(
+        &self,
+        line: &'a str,
+        known: &mut HashSet<Box<str>>,
+        max_nesting: usize,
+        fields: &mut Fields<'a>,
+    ) -> Option<()> {
         let bytes = line.as_bytes();
-        let mut fields = Fields::new();
         let mut carried = KeySet::EMPTY;
         let mut at = 0;
         let mut separator = b'{';
@@ -177,7 +183,7 @@ impl Shape {
             fields.mark_taken(Key::LogSchema);
             fields.carry(KeySet::RECOMMENDED);
         }
-        Some(fields)
+        Some(())
     }
 }
 

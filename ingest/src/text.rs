@@ -40,12 +40,11 @@ const AMBIGUOUS_QUOTED: &str = "ambiguous_quoted";
 const AMBIGUOUS_SERVER_NAME: &str = "ambiguous_server_name";
 
 /// Reads a line that starts with `[`.
-pub(crate) fn parse(line: &str) -> Result<Fields<'_>, Refusal> {
+pub(crate) fn parse<'a>(line: &'a str, fields: &mut Fields<'a>) -> Result<(), Refusal> {
     let (head, rest) = Head::parse(line)?;
     let rest = Rest::parse(rest)?;
 
-    let mut fields = Fields::new();
-    let mut set = |key: Key, value| set(&mut fields, key, value);
+    let mut set = |key: Key, value| set(fields, key, value);
     set(Key::StartTime, head.time);
     set(Key::Method, head.method);
     set(Key::Path, head.path);
@@ -83,7 +82,7 @@ pub(crate) fn parse(line: &str) -> Result<Fields<'_>, Refusal> {
     for (name, raw) in rest.ambiguous {
         fields.keep(Cow::Borrowed(name), json_string(raw));
     }
-    Ok(fields)
+    Ok(())
 }
 
 const NUMBERS: [Key; 4] = [Key::BytesReceived, Key::BytesSent, Key::Duration, Key::UpstreamServiceTime];

@@ -1,5 +1,7 @@
 //! What a line says about security: RBAC, JWT, transport, egress, and the signals made of them.
 
+use std::rc::Rc;
+
 use crate::address::is_internal;
 use crate::egress::{Egress, egress, egress_host};
 use crate::jwt;
@@ -29,7 +31,11 @@ pub(super) fn derive<'a>(line: &Line<'a>, who: &Who, decision: Decision, row: &m
 
 /// Sets the columns of RBAC. Apart, because who judged a request also tells who wrote its line.
 pub(super) fn rbac<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Decision {
-    let metadata = |key: Key| line.get(key).map(Metadata::parse).unwrap_or_default();
+    let parse = |json: &str| match line.memo {
+        Some(memo) => memo.metadata(json),
+        None => Rc::new(Metadata::parse(json)),
+    };
+    let metadata = |key: Key| line.get(key).map(parse).unwrap_or_default();
     let (http, tcp) = (metadata(Key::Rbac), metadata(Key::RbacTcp));
     // of a repeated key any value may be the genuine one: a denial counts
     let keys = [Key::ResponseCodeDetails, Key::ConnectionTerminationDetails].into_iter();

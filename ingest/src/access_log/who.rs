@@ -1,5 +1,7 @@
 //! Who logged a line, and who spoke to whom: reporter, addresses, principals, service.
 
+use std::borrow::Cow;
+
 use crate::address::{Address, is_internal};
 use crate::cluster::fqdn_of_sni;
 use crate::destination_service::{Names, destination_service};
@@ -60,7 +62,7 @@ fn evidence<'a>(line: &Line<'a>, decision: Decision) -> Evidence<'a> {
         protocol: line.has(Key::Protocol),
         sni: line.has(Key::RequestedServerName),
         mesh_sni: line.get(Key::RequestedServerName).is_some_and(|sni| fqdn_of_sni(sni).is_some()),
-        gateway_name: line.options.gateways.matches(line.get(Key::PodName), line.get(Key::PodServiceAccount)),
+        gateway_name: gateway_name(line),
         client_in_own_pod,
         called_itself: client.is_some()
             && own.is_some()
@@ -69,31 +71,41 @@ fn evidence<'a>(line: &Line<'a>, decision: Decision) -> Evidence<'a> {
     }
 }
 
+fn gateway_name(line: &Line<'_>) -> bool {
+    let (pod, account) = (line.get(Key::PodName), line.get(Key::PodServiceAccount));
+    let matches = || line.options.gateways.matches(pod, account);
+    match (line.memo, pod.or(account)) {
+        (_, None) => false,
+        (Some(memo), _) => memo.is_gateway(pod.unwrap_or_default(), account.unwrap_or_default(), matches),
+        (None, _) => matches(),
+    }
+}
+
 fn addresses<'a>(line: &Line<'a>, reporter: Option<Reporter>, direction: Option<Direction>, row: &mut Row<'a>) {
     let fields = line.fields;
-    let address = |key: Key| line.get(key).and_then(Address::parse);
+    let address = |key: Key| line.get(key).and_then(At::parse);
     let direct = address(Key::DownstreamDirectRemoteAddress);
     let remote = address(Key::DownstreamRemoteAddress);
     // port 0: not an end of the connection, but taken from x-forwarded-for
-    let source = direct.or(remote.filter(|remote| remote.port != Some(0)));
+    let source = direct.or(remote.filter(|remote| remote.address.port != Some(0)));
     if direct.is_some() {
         fields.mark_taken(Key::DownstreamDirectRemoteAddress);
     }
     // a client's line without the direct address: the client is in the pod, and its address is the one that the proxy
     // connects from (its port is not)
     let own = || address(Key::UpstreamLocalAddress).filter(|_| reporter == Some(Reporter::Source) && remote.is_some());
-    let source_ip = source.or_else(own).map(|source| source.ip);
-    row.set_text(Col::SourceIp, source_ip.map(|ip| ip.to_string()));
+    let client = source.or_else(own);
+    row.set_text(Col::SourceIp, client.map(At::ip));
     if let Some(source) = source {
-        set_port(row, Col::SourcePort, source);
+        set_port(row, Col::SourcePort, source.address);
     }
     if let Some(remote) = remote {
-        let claimed = source_ip != Some(remote.ip);
+        let claimed = client.map(|client| client.address.ip) != Some(remote.address.ip);
         if claimed {
-            row.set_text(Col::ClaimedClientIp, Some(remote.ip.to_string()));
+            row.set_text(Col::ClaimedClientIp, Some(remote.ip()));
         }
-        let portless = matches!(remote.port, None | Some(0));
-        if source == Some(remote) || portless {
+        let portless = matches!(remote.address.port, None | Some(0));
+        if source.map(|source| source.address) == Some(remote.address) || portless {
             fields.mark_taken(Key::DownstreamRemoteAddress);
         }
     }
@@ -105,11 +117,31 @@ fn addresses<'a>(line: &Line<'a>, reporter: Option<Reporter>, direction: Option<
         Some(local)
     });
     if let Some(destination) = destination {
-        row.set_text(Col::DestinationIp, Some(destination.ip.to_string()));
-        set_port(row, Col::DestinationPort, destination);
+        row.set_text(Col::DestinationIp, Some(destination.ip()));
+        set_port(row, Col::DestinationPort, destination.address);
     }
-    if upstream.is_some() && address(Key::DownstreamLocalAddress) == upstream {
+    let same =
+        |upstream: At| address(Key::DownstreamLocalAddress).is_some_and(|local| local.address == upstream.address);
+    if upstream.is_some_and(same) {
         fields.mark_taken(Key::DownstreamLocalAddress);
+    }
+}
+
+/// An address and the text that it was read from.
+#[derive(Debug, Clone, Copy)]
+struct At<'a> {
+    address: Address,
+    text: &'a str,
+}
+
+impl<'a> At<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        Some(At { address: Address::parse(text)?, text })
+    }
+
+    /// The IP address in its canonical form.
+    fn ip(self) -> Cow<'a, str> {
+        self.address.ip_text(self.text)
     }
 }
 

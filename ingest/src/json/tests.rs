@@ -1,6 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
 
+fn parse<'a>(line: &'a str, names: &FieldMap, max_nesting: usize) -> Result<Fields<'a>, Refusal> {
+    let mut fields = Fields::new();
+    super::parse(line, names, max_nesting, &mut fields).map(|()| fields)
+}
+
 fn left(fields: &Fields<'_>) -> String {
     crate::extra::extra(fields).unwrap_or_default()
 }

@@ -14,10 +14,11 @@ fn fitted(lines: &[&str]) -> Vec<bool> {
     let names = FieldMap::default();
     let fits = lines.iter().map(|line| {
         let lessons = shapes.lessons;
-        let fast = shapes.parse(line, &names, 4);
-        let plain = json::parse(line, &names, 4);
+        let (mut fields, mut judge) = (Fields::new(), Fields::new());
+        let fast = shapes.parse(line, &names, 4, &mut fields);
+        let plain = json::parse(line, &names, 4, &mut judge);
         match (fast, plain) {
-            (Ok(fast), Ok(plain)) => assert_eq!(shown(&fast), shown(&plain), "{line}"),
+            (Ok(()), Ok(())) => assert_eq!(shown(&fields), shown(&judge), "{line}"),
             (Err(fast), Err(plain)) => assert_eq!(fast, plain, "{line}"),
             (fast, plain) => panic!("{line}: {} {}", fast.is_ok(), plain.is_ok()),
         }
@@ -59,7 +60,11 @@ fn anything_odd_is_left_to_the_general_parser() {
         r#"{}"#,
         r#"{"method":tru}"#,
     ] {
-        assert_eq!(fitted(&[known, odd]), [false, json::parse(odd, &FieldMap::default(), 4).is_err()], "{odd}");
+        assert_eq!(
+            fitted(&[known, odd]),
+            [false, json::parse(odd, &FieldMap::default(), 4, &mut Fields::new()).is_err()],
+            "{odd}"
+        );
     }
 }
 
@@ -74,7 +79,7 @@ fn lines_without_a_shape_are_not_learned_for_ever() {
     let mut shapes = Shapes::default();
     for n in 0..1000 {
         let line = format!(r#"{{"k{n}":1}}"#);
-        shapes.parse(&line, &FieldMap::default(), 4).unwrap();
+        shapes.parse(&line, &FieldMap::default(), 4, &mut Fields::new()).unwrap();
     }
     assert_eq!((shapes.shapes.len(), shapes.lessons), (SHAPES, LESSONS));
 }

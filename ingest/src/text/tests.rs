@@ -1,6 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
 
+fn parse(line: &str) -> Result<Fields<'_>, Refusal> {
+    let mut fields = Fields::new();
+    super::parse(line, &mut fields).map(|()| fields)
+}
+
 /// Istio's current format with the given request, middle, user agent and tail.
 fn line(request: &str, middle: &str, agent: &str, tail: &str) -> String {
     format!(
