@@ -13,6 +13,10 @@ use divan::counter::{BytesCount, ItemsCount};
 use ingest::DecodeOptions;
 use query::{Core, CoreOptions, Keep};
 
+/// The allocator of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

@@ -1,4 +1,4 @@
-//! How fast lines become Arrow batches: `cargo bench -p ingest`. One thread; the lines are the sample logs, repeated to about 32 MB.
+//! How fast lines become Arrow batches: `cargo bench -p ingest`. One thread; the lines are the sample logs, repeated to about 128 MB.
 
 use std::sync::Arc;
 
@@ -7,12 +7,16 @@ use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use ingest::{DecodeOptions, Decoder};
 
+/// The allocator of the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }
 
 /// Bytes decoded per iteration, at least.
-const BYTES: usize = 32 << 20;
+const BYTES: usize = 128 << 20;
 /// Bytes pushed at a time, as a reader of files does.
 const CHUNK: usize = 1 << 20;
 

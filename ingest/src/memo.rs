@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::rbac::Metadata;
 
@@ -17,24 +17,24 @@ const LENGTH: usize = 4096;
 /// What was derived before, by text.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
-    metadata: RefCell<HashMap<Box<str>, Rc<Metadata>>>,
+    metadata: RefCell<HashMap<Box<str>, Arc<Metadata>>>,
     /// By pod and service account.
     gateways: RefCell<HashMap<Box<str>, HashMap<Box<str>, bool>>>,
 }
 
 impl Memo {
     /// RBAC metadata, by its JSON text.
-    pub(crate) fn metadata(&self, json: &str) -> Rc<Metadata> {
+    pub(crate) fn metadata(&self, json: &str) -> Arc<Metadata> {
         let mut known = self.metadata.borrow_mut();
         if let Some(metadata) = known.get(json) {
-            return Rc::clone(metadata);
+            return Arc::clone(metadata);
         }
-        let metadata = Rc::new(Metadata::parse(json));
+        let metadata = Arc::new(Metadata::parse(json));
         if json.len() <= LENGTH {
             if known.len() >= TEXTS {
                 known.clear();
             }
-            known.insert(json.into(), Rc::clone(&metadata));
+            known.insert(json.into(), Arc::clone(&metadata));
         }
         metadata
     }

@@ -1,6 +1,6 @@
 //! What a line says about security: RBAC, JWT, transport, egress, and the signals made of them.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::address::is_internal;
 use crate::egress::{Egress, egress, egress_host};
@@ -33,7 +33,7 @@ pub(super) fn derive<'a>(line: &Line<'a>, who: &Who, decision: Decision, row: &m
 pub(super) fn rbac<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Decision {
     let parse = |json: &str| match line.memo {
         Some(memo) => memo.metadata(json),
-        None => Rc::new(Metadata::parse(json)),
+        None => Arc::new(Metadata::parse(json)),
     };
     let metadata = |key: Key| line.get(key).map(parse).unwrap_or_default();
     let (http, tcp) = (metadata(Key::Rbac), metadata(Key::RbacTcp));

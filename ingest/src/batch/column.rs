@@ -81,6 +81,7 @@ impl ColumnBuilder {
     #[inline]
     pub(super) fn append(&mut self, value: &Value<'_>, texts: &mut Texts<'_>) {
         match (self, value) {
+            // most cells are texts, and most of these are null
             (ColumnBuilder::Text(builder), Value::Text(text)) => {
                 builder.views.push(texts.view(text));
                 builder.nulls.append_non_null();
@@ -89,6 +90,14 @@ impl ColumnBuilder {
                 builder.views.push(0);
                 builder.nulls.append_null();
             }
+            (builder, value) => builder.append_other(value),
+        }
+    }
+
+    #[inline(never)]
+    fn append_other(&mut self, value: &Value<'_>) {
+        match (self, value) {
+            (ColumnBuilder::Text(_), _) => {}
             (ColumnBuilder::Binary(builder), Value::Binary(bytes)) => builder.append_value(bytes),
             (ColumnBuilder::Binary(builder), _) => builder.append_null(),
             (ColumnBuilder::Int64(builder), Value::Int64(number)) => builder.append_value(*number),
