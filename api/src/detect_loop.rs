@@ -92,7 +92,8 @@ impl Detector {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         let mut flush_at = Instant::now() + FLUSH_EVERY;
-        let mut retry_at = None;
+        // what a process before this one left over
+        let mut retry_at = (!self.0.core.is_up_to_date()).then(Instant::now);
         loop {
             let retry = async {
                 match retry_at {

@@ -1,5 +1,7 @@
 //! What the program says about itself: `tracing` events on stderr, never on stdout.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging with a filter such as `info,api=debug`; a filter that is none becomes `warn`, with a word about it.
@@ -8,7 +10,11 @@ pub fn init(filter: &str) {
     let bad = parsed.is_err();
     let filter_used = parsed.unwrap_or_else(|_| EnvFilter::new("warn"));
     // a second start, in tests, keeps the first
-    let _ = tracing_subscriber::fmt().with_env_filter(filter_used).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter_used)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .try_init();
     if bad {
         tracing::warn!(filter, "the log filter is not right, 'warn' is used: write it like info,api=debug");
     }

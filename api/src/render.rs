@@ -8,7 +8,7 @@ use std::io::Write;
 
 pub(crate) use findings::{findings_ndjson, findings_table, who};
 pub(crate) use rows::{RowsError, rows_csv, rows_ndjson, rows_table};
-pub(crate) use summary::summary;
+pub(crate) use summary::{left_out, summary};
 
 use crate::cli::CliError;
 

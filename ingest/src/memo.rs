@@ -14,12 +14,14 @@ const TEXTS: usize = 4096;
 /// Longest text that is remembered, bytes.
 const LENGTH: usize = 4096;
 
+type ByText<T> = HashMap<Box<str>, T>;
+
 /// What was derived before, by text.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
-    metadata: RefCell<HashMap<Box<str>, Arc<Metadata>>>,
+    metadata: RefCell<ByText<Arc<Metadata>>>,
     /// By pod and service account.
-    gateways: RefCell<HashMap<Box<str>, HashMap<Box<str>, bool>>>,
+    gateways: RefCell<ByText<ByText<bool>>>,
 }
 
 impl Memo {

@@ -42,6 +42,14 @@ pub(crate) struct Metadata {
     only_enforced: bool,
 }
 
+/// The details that a line logs, of the response and of the connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Details<'t, 'a> {
+    pub(crate) texts: &'t [&'a str],
+    /// The format logs those of the response: where they say nothing of a denial, none was answered.
+    pub(crate) of_responses: bool,
+}
+
 impl Decision {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -111,13 +119,12 @@ impl Metadata {
         }
     }
 
-    /// What was enforced, and by which policy. `details` are those of the response and of the connection, `None` where the
-    /// format does not log those of the response.
-    pub(crate) fn decide<'a>(&'a self, details: Option<&[&'a str]>) -> (Decision, Policy<'a>) {
-        let denial = details.into_iter().flatten().copied().find_map(denial);
+    /// What was enforced, and by which policy.
+    pub(crate) fn decide<'a>(&'a self, details: Details<'_, 'a>) -> (Decision, Policy<'a>) {
+        let denial = details.texts.iter().copied().find_map(denial);
         let decision = match (denial, self.enforced()) {
             (Some(_), _) => Decision::Deny,
-            (None, Decision::Deny) if details.is_some() => Decision::Unknown,
+            (None, Decision::Deny) if details.of_responses => Decision::Unknown,
             (None, enforced) => enforced,
         };
         // the metadata keeps the blanks of a policy's name; it may speak of another verdict than the denial does

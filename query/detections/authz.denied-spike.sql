@@ -14,6 +14,8 @@ false_positives = "A new AuthorizationPolicy that forgets a legitimate caller de
 runbook = "Look at 'policies': one policy denying many sources at once is a rollout, one source denied by many policies is a probe. Ask the owner of the source whether the call is meant; if not, treat the source workload as compromised: isolate it and read its other edges."
 
 [degraded]
+response_code_details = "denials of HTTP requests, but those that the metadata of the RBAC filter tells"
+connection_termination_details = "denials of TCP connections"
 source_principal = "who was denied: sources are addresses instead of identities"
 destination_principal = "who denied: destinations are services or addresses instead of identities"
 

@@ -108,9 +108,9 @@ pub(crate) struct SqlArgs {
     #[arg(value_name = "QUERY", env = "MESHWARDEN_QUERY")]
     pub(crate) query: String,
     /// A file or folder to read, or - for stdin; may be given again [example: --from a.log --from b.log.gz]
-    #[arg(long, env = "MESHWARDEN_FROM", value_name = "PATH", value_delimiter = None, conflicts_with = "data")]
+    #[arg(long, env = "MESHWARDEN_FROM", value_name = "PATH", value_delimiter = None)]
     pub(crate) from: Vec<PathBuf>,
-    /// A service's folder, read only [example: --data /var/lib/meshwarden]
+    /// A service's folder, read only; --from goes before it [example: --data /var/lib/meshwarden]
     #[arg(long, env = "MESHWARDEN_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// How rows are written [example: --output csv]

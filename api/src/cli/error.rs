@@ -20,6 +20,9 @@ pub(crate) enum CliError {
     /// `--fail-on` asks for a verdict, and not everything could be looked at.
     #[error("--fail-on asks for a verdict, but the scan is incomplete: {0}")]
     Incomplete(String),
+    /// `sql` answered over less than was named.
+    #[error("the rows are not of everything that was named: {0}")]
+    Partial(String),
     /// `sql` was not told what to ask.
     #[error(
         "name what to ask: files with --from PATH (again for more, - for stdin), or a service's folder with --data DIR"

@@ -15,7 +15,10 @@ pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliEr
     let rows = if args.limit == 0 { usize::MAX } else { args.limit };
     // on one's own machine a query may be as large as it likes
     let limits = Limits { rows, bytes: usize::MAX, time: Duration::from_secs(24 * 3600) };
-    let rowset = match &args.data {
+    // --data from the environment, where a service runs, gives way to a --from that was typed
+    let data = args.data.as_ref().filter(|_| args.from.is_empty());
+    let mut unread = None;
+    let rowset = match data {
         Some(folder) => {
             let store = Store::open_read_only(folder).await?;
             let snapshot = store.snapshot();
@@ -27,9 +30,11 @@ pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliEr
         None => {
             let core = Core::in_memory(Keep::All, CoreOptions::default()).await?;
             let read = crate::scan::load(&core, &args.from, args.decode.options()?, clock.as_ref()).await?;
-            if read.read == 0 {
+            eprint!("{}", render::left_out(&read));
+            if read.lines() == 0 && read.read == 0 {
                 return Err(CliError::Nothing("no file could be opened".to_owned()));
             }
+            unread = read.incomplete();
             core.query(&args.query, limits).await?
         }
     };
@@ -42,5 +47,6 @@ pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliEr
     if rowset.truncated {
         eprintln!("only the first {} rows are shown: raise --limit", args.limit);
     }
-    Ok(Exit::Done)
+    // the rows are right, but not of everything that was named
+    unread.map_or(Ok(Exit::Done), |reason| Err(CliError::Partial(reason)))
 }

@@ -45,10 +45,23 @@ fn lines(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
         megabytes / seconds,
         lines / seconds
     )?;
-    match scanned.rejected {
-        0 => writeln!(out, "rejected      0 lines")?,
-        rejected => writeln!(out, "rejected      {rejected} lines")?,
+    writeln!(out, "rejected      {} lines", scanned.rejected)?;
+    rejects(out, scanned)?;
+    inputs(out, scanned)
+}
+
+/// What was rejected, passed over or not readable, if anything was.
+pub(crate) fn left_out(scanned: &Scanned) -> String {
+    let mut out = String::new();
+    if scanned.rejected > 0 {
+        let _ = writeln!(out, "rejected      {} lines", scanned.rejected);
     }
+    // writing to a String cannot fail
+    let _ = rejects(&mut out, scanned).and_then(|()| inputs(&mut out, scanned));
+    out
+}
+
+fn rejects(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
     for (reason, rejects) in &scanned.reasons {
         writeln!(
             out,
@@ -58,6 +71,10 @@ fn lines(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
             visible(&rejects.detail)
         )?;
     }
+    Ok(())
+}
+
+fn inputs(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
     for (input, reason) in &scanned.passed_over {
         writeln!(out, "passed over   {}: {reason}", visible(input))?;
     }

@@ -194,6 +194,33 @@ fn sql_writes_tables_ndjson_and_csv() {
 }
 
 #[test]
+fn sql_says_what_it_could_not_read() {
+    let sample = sample().to_str().unwrap().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let garbage = folder.path().join("garbage.log");
+    std::fs::write(&garbage, "no log\n").unwrap();
+    let count = "SELECT count(*) AS n FROM access_logs";
+    let output = run(&["sql", count, "--from", &sample, "--from", "/no/such.log", "--output", "csv"]);
+    assert_eq!(text(&output.stdout), "n\n2644\n", "what could be read is answered");
+    assert!(text(&output.stderr).contains("/no/such.log"), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(2));
+    let output = run(&["sql", count, "--from", garbage.to_str().unwrap(), "--output", "csv"]);
+    assert_eq!((text(&output.stdout), output.status.code()), ("n\n0\n".to_owned(), Some(0)), "rejects are rows, too");
+    assert!(text(&output.stderr).contains("not_an_access_log"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_typed_from_goes_before_data_of_the_environment() {
+    let output = Command::new(env!("CARGO_BIN_EXE_meshwarden"))
+        .args(["sql", "SELECT count(*) AS n FROM access_logs", "--output", "csv", "--from"])
+        .arg(sample())
+        .env("MESHWARDEN_DATA", "/no/such/folder")
+        .output()
+        .unwrap();
+    assert_eq!((text(&output.stdout), output.status.code()), ("n\n2644\n".to_owned(), Some(0)));
+}
+
+#[test]
 fn default_formats_name_what_they_cannot_see_and_what_would_show_it() {
     let line = r#"[2026-11-23T12:00:00.000Z] "GET /x HTTP/1.1" 200 - via_upstream - "-" 0 5 1 1 "-" "curl/8" "a-b" "orders:8080" "10.0.0.2:8080" inbound|8080|| 127.0.0.6:1 10.0.0.2:8080 10.0.0.1:40000 outbound_.8080_._.orders.shop.svc.cluster.local default"#;
     let output = with_stdin(&["scan", "-"], format!("{line}\n").as_bytes());

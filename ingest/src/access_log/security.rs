@@ -7,7 +7,7 @@ use crate::egress::{Egress, egress, egress_host};
 use crate::jwt;
 use crate::key::Key;
 use crate::log_type::{LogType, counts};
-use crate::rbac::{Decision, Metadata, Policy};
+use crate::rbac::{Decision, Details, Metadata, Policy};
 use crate::reporter::Reporter;
 use crate::row::{Row, Value};
 use crate::schema::{Col, signals};
@@ -40,8 +40,8 @@ pub(super) fn rbac<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Decision {
     // of a repeated key any value may be the genuine one: a denial counts
     let keys = [Key::ResponseCodeDetails, Key::ConnectionTerminationDetails].into_iter();
     let details: Vec<&str> = keys.flat_map(|key| line.get(key).into_iter().chain(line.fields.further(key))).collect();
-    let logged = line.fields.carries(Key::ResponseCodeDetails) || !details.is_empty();
-    let details = logged.then_some(details.as_slice());
+    let logged = line.fields.carries(Key::ResponseCodeDetails);
+    let details = Details { texts: &details, of_responses: logged };
     let repeated: Vec<Metadata> = line.fields.further(Key::Rbac).map(Metadata::parse).collect();
     let first = http.decide(details);
     if http.only_enforced() && first.0 != Decision::Unknown {

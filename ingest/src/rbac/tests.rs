@@ -4,6 +4,10 @@ use super::*;
 
 const NO_POLICY: Policy<'_> = Policy { namespace: None, name: None, rule: None };
 
+fn logged<'t, 'a>(texts: &'t [&'a str]) -> Details<'t, 'a> {
+    Details { texts, of_responses: true }
+}
+
 fn policy<'a>(namespace: &'a str, name: &'a str, rule: i32) -> Policy<'a> {
     Policy { namespace: Some(namespace), name: Some(name), rule: Some(rule) }
 }
@@ -43,8 +47,8 @@ fn denials_in_details() {
         ("ext_authz_denied", (Unknown, NO_POLICY)),
     ] {
         let none = Metadata::default();
-        assert_eq!(none.decide(Some(&[details])), expected, "{details}");
-        assert_eq!(none.decide(Some(&["-", details])), expected, "{details}");
+        assert_eq!(none.decide(logged(&[details])), expected, "{details}");
+        assert_eq!(none.decide(logged(&["-", details])), expected, "{details}");
     }
 }
 
@@ -82,7 +86,11 @@ fn metadata_and_details() {
         ("not json", denial, (Deny, policy("a", "b_c", 0)), false),
     ] {
         let metadata = Metadata::parse(json);
-        assert_eq!(metadata.decide(details.as_ref().map(std::slice::from_ref)), expected, "{json}");
+        assert_eq!(
+            metadata.decide(Details { texts: details.as_slice(), of_responses: details.is_some() }),
+            expected,
+            "{json}"
+        );
         assert_eq!(metadata.only_enforced(), only, "{json}");
     }
 }
@@ -90,11 +98,15 @@ fn metadata_and_details() {
 #[test]
 fn a_denial_that_the_details_do_not_know_of() {
     let denied = Metadata::parse(r#"{"enforced_engine_result":"denied"}"#);
-    assert_eq!(denied.decide(None), (Deny, NO_POLICY), "the format logs no details");
-    assert_eq!(denied.decide(Some(&[])), (Unknown, NO_POLICY), "it does, and there are none");
-    assert_eq!(denied.decide(Some(&["via_upstream"])), (Unknown, NO_POLICY));
+    assert_eq!(
+        denied.decide(Details { texts: &["odd"], of_responses: false }),
+        (Deny, NO_POLICY),
+        "the format logs no details"
+    );
+    assert_eq!(denied.decide(logged(&[])), (Unknown, NO_POLICY), "it does, and there are none");
+    assert_eq!(denied.decide(logged(&["via_upstream"])), (Unknown, NO_POLICY));
     let allowed = Metadata::parse(r#"{"enforced_engine_result":"allowed"}"#);
-    assert_eq!(allowed.decide(Some(&["via_upstream"])), (Allow, NO_POLICY));
+    assert_eq!(allowed.decide(logged(&["via_upstream"])), (Allow, NO_POLICY));
 }
 
 #[test]

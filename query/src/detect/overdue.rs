@@ -54,8 +54,12 @@ impl Overdue {
         self.0.iter().filter(|(_, failed)| failed.again_at <= now).map(|(place, _)| place.clone()).collect()
     }
 
-    /// A detection failed on a window. Whether it will be tried again.
+    /// A detection failed on a window. Whether it will be tried again. A failure before its time, because new rows touched the window, is no
+    /// try: a busy window would have used all of them up within a second.
     pub(crate) fn failed(&mut self, place: Place, now: DateTime<Utc>) -> bool {
+        if self.0.get(&place).is_some_and(|failed| failed.again_at > now) {
+            return true;
+        }
         let times = self.0.get(&place).map_or(0, |failed| failed.times) + 1;
         if times >= TRIES {
             self.0.remove(&place);
@@ -87,6 +91,9 @@ mod tests {
         while overdue.failed(place.clone(), now) {
             let wait = (1..).find(|wait| !overdue.due(now + TimeDelta::seconds(*wait)).is_empty()).unwrap();
             waits.push(wait);
+            for second in 0..wait {
+                assert!(overdue.failed(place.clone(), now + TimeDelta::seconds(second)), "new rows cost no try");
+            }
             now += TimeDelta::seconds(wait);
         }
         assert_eq!(waits, [10, 20, 40, 80, 160]);

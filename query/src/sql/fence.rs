@@ -97,6 +97,8 @@ fn reads_only(statement: &Statement) -> bool {
     match statement {
         Statement::Explain(explain) => reads_only(&explain.statement),
         Statement::Statement(inner) => match inner.as_ref() {
+            // a bare VALUES or TABLE is a query for SQL's grammar, too
+            ast::Statement::Query(query) if is_bare(query) => false,
             ast::Statement::Query(query) => !writes(query),
             ast::Statement::Explain { statement, .. } => {
                 matches!(statement.as_ref(), ast::Statement::Query(query) if !writes(query))
@@ -110,6 +112,11 @@ fn reads_only(statement: &Statement) -> bool {
         },
         _ => false,
     }
+}
+
+/// `VALUES (…)` or `TABLE t`, neither of which is a SELECT.
+fn is_bare(query: &ast::Query) -> bool {
+    matches!(query.body.as_ref(), ast::SetExpr::Values(_) | ast::SetExpr::Table(_))
 }
 
 /// A query whose body is, for SQL's grammar, an INSERT, UPDATE or DELETE, or that selects INTO a table.
