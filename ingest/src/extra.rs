@@ -2,7 +2,7 @@
 //!
 //! Keys are sorted by their bytes; values are the JSON text of the log, byte for byte, so numbers stay exact.
 
-use crate::fields::{Fields, json_string};
+use crate::fields::{Fields, push_json_string};
 
 /// The object, or `None` where every value found its column.
 pub(crate) fn extra(fields: &Fields<'_>) -> Option<String> {
@@ -16,14 +16,7 @@ pub(crate) fn extra(fields: &Fields<'_>) -> Option<String> {
         if object.len() > 1 {
             object.push(',');
         }
-        // the names of our keys need no escapes, nor do most others
-        if name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
-            object.push('"');
-            object.push_str(name);
-            object.push('"');
-        } else {
-            object.push_str(&json_string(name));
-        }
+        push_json_string(&mut object, name);
         object.push(':');
         object.push_str(&json);
     }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use crate::key::{KEY_COUNT, Key, KeySet};
+use crate::shape::plain_until;
 
 /// A value that is not null.
 #[derive(Debug, Clone)]
@@ -141,7 +142,21 @@ pub(crate) fn is_null(text: &str) -> bool {
     matches!(text, "" | "-")
 }
 
+/// Appends a string as JSON text.
+pub(crate) fn push_json_string(json: &mut String, text: &str) {
+    // most texts need no escapes
+    if plain_until(text.as_bytes(), 0) == text.len() {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::Value::from(text).to_string());
+    }
+}
+
 /// A string as JSON text.
 pub(crate) fn json_string(text: &str) -> Cow<'static, str> {
-    Cow::Owned(serde_json::Value::from(text).to_string())
+    let mut json = String::with_capacity(text.len() + 2);
+    push_json_string(&mut json, text);
+    Cow::Owned(json)
 }

@@ -21,6 +21,7 @@ use crate::json::{self, SCHEMA};
 use crate::key::{Key, KeySet};
 use crate::reject::Refusal;
 use value::Value;
+pub(crate) use value::plain_until;
 
 /// Shapes that are kept: HTTP, TCP and listener lines of a few proxies.
 const SHAPES: usize = 32;

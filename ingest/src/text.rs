@@ -167,6 +167,10 @@ struct Split<'a> {
 
 impl<'a> Split<'a> {
     fn at(rest: &'a str, at: usize) -> Option<Split<'a>> {
+        // the end of a header: the next one opens, and no cluster begins with a quote
+        if rest.as_bytes().get(at + 1..at + 3) == Some(b" \"") {
+            return None;
+        }
         let (quoted, tail) = rest.split_at_checked(at)?;
         let tail = match tail.strip_prefix('"')? {
             "" => None,

@@ -126,7 +126,7 @@ fn nested(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// The first quote, backslash or control character from `at` on, or the end.
 #[inline]
-pub(super) fn plain_until(bytes: &[u8], mut at: usize) -> usize {
+pub(crate) fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..at + LANES).and_then(|chunk| <&[u8; LANES]>::try_from(chunk).ok()) {
         let special = string_ends(chunk);
         if special != 0 {
