@@ -6,7 +6,8 @@
 //!              │ no: other keys, another order, escapes in keys, anything odd
 //!              └──▶ json::parse (the judge) ──▶ Fields, and the shape is learned
 //! ```
-//! A [`Shape`] is a list of keys with the bytes around them. Lines may leave keys out (`omit_empty_values`) and still fit. Whatever this module
+//! A [`Shape`] is a list of keys with the bytes around them. Lines may leave keys out (`omit_empty_values`) and still fit. What was a run of nulls
+//! when the shape was learned mostly is one again, and is passed over in one comparison. Whatever this module
 //! accepts, [`crate::json::parse`] would accept with the same outcome; whatever it is not sure of, it leaves to it. It never says that a line
 //! is wrong.
 
@@ -47,6 +48,18 @@ pub(crate) struct Shapes {
 #[derive(Debug)]
 struct Shape {
     keys: Vec<ShapeKey>,
+    /// For each key whose value was null: the nulls from it on.
+    runs: Vec<Option<NullRun>>,
+}
+
+/// Keys one after the other whose values were null.
+#[derive(Debug)]
+struct NullRun {
+    /// From behind the separator before the first to the end of the last `null`.
+    text: Box<str>,
+    /// Place of the key after the last.
+    next: usize,
+    carries: KeySet,
 }
 
 /// One key of a shape.
@@ -97,6 +110,8 @@ impl Shapes {
 impl Shape {
     fn of(line: &str, names: &FieldMap) -> Option<Shape> {
         let mut keys: Vec<ShapeKey> = Vec::new();
+        // where each key's literal begins and its value ends, and whether that is null
+        let mut spans = Vec::new();
         let mut fed = KeySet::EMPTY;
         let mut at = 0;
         loop {
@@ -122,11 +137,15 @@ impl Shape {
             if keys.len() >= KEYS || keys.iter().any(|key| *key.name == *name) || literal.get(..name_at)?.trim() != "" {
                 return None;
             }
+            let literal_at = at + separator.len();
             at = line.len() - after.len();
             keys.push(ShapeKey { literal: literal.into(), name: name.into(), feeds, carries });
-            at = value::value(line, at)?.1;
+            let (value, end) = value::value(line, at)?;
+            spans.push((literal_at, end, value == Value::Null));
+            at = end;
             if line.get(at..)? == "}" {
-                return Some(Shape { keys });
+                let runs = (0..keys.len()).map(|first| NullRun::of(line, &keys, &spans, first)).collect();
+                return Some(Shape { keys, runs });
             }
         }
     }
@@ -143,11 +162,22 @@ impl Shape {
         let mut carried = KeySet::EMPTY;
         let mut at = 0;
         let mut separator = b'{';
-        let mut keys = self.keys.iter();
+        let mut next = 0;
         while bytes.get(at) == Some(&separator) {
             let after = bytes.get(at + 1..)?;
+            if let Some(Some(run)) = self.runs.get(next)
+                && after.starts_with(run.text.as_bytes())
+            {
+                at += 1 + run.text.len();
+                next = run.next;
+                carried = carried.union(run.carries);
+                separator = b',';
+                continue;
+            }
             // usually the very next
-            let key = keys.find(|key| after.starts_with(key.literal.as_bytes()))?;
+            next += self.keys.get(next..)?.iter().position(|key| after.starts_with(key.literal.as_bytes()))?;
+            let key = self.keys.get(next)?;
+            next += 1;
             at += 1 + key.literal.len();
             carried = carried.union(key.carries);
             let start = at;
@@ -185,6 +215,17 @@ impl Shape {
             fields.carry(KeySet::RECOMMENDED);
         }
         Some(())
+    }
+}
+
+impl NullRun {
+    /// The run that begins with this key, if it is one of at least two.
+    fn of(line: &str, keys: &[ShapeKey], spans: &[(usize, usize, bool)], first: usize) -> Option<NullRun> {
+        let nulls = spans.get(first..)?.iter().take_while(|(_, _, null)| *null).count();
+        let next = first + nulls;
+        let (start, end) = (spans.get(first)?.0, spans.get(next.checked_sub(1)?)?.1);
+        let carries = keys.get(first..next)?.iter().fold(KeySet::EMPTY, |carries, key| carries.union(key.carries));
+        (nulls >= 2).then_some(NullRun { text: line.get(start..end)?.into(), next, carries })
     }
 }
 

@@ -69,6 +69,22 @@ fn anything_odd_is_left_to_the_general_parser() {
 }
 
 #[test]
+fn runs_of_nulls() {
+    let lines = [
+        r#"{"method":"GET","path":null,"rbac":null,"other":null,"response_code":200,"x":null,"y":null}"#,
+        r#"{"method":"PUT","path":null,"rbac":null,"other":null,"response_code":200,"x":null,"y":null}"#,
+        r#"{"method":"PUT","path":null,"rbac":"a","other":null,"response_code":200,"x":null,"y":1}"#,
+        r#"{"method":"PUT","path":null,"rbac":null,"response_code":200,"x":null}"#,
+        r#"{"path":null,"rbac":null,"other":null,"x":null,"y":null}"#,
+        r#"{"path":null,"rbac":null,"other":null}"#,
+        r#"{"path":null,"rbac":null,"other":nullx}"#,
+        r#"{"path":null,"rbac":null,"other":null"#,
+        r#"{"path":null,"rbac":null,"other":null,"path":1}"#,
+    ];
+    assert_eq!(fitted(&lines), [false, true, true, true, true, true, true, true, false]);
+}
+
+#[test]
 fn several_shapes_live_side_by_side() {
     let (a, b, c) = (r#"{"method":"GET","path":"/"}"#, r#"{"path":"/","method":"GET"}"#, r#"{ "x" : 1, "path" : 2}"#);
     assert_eq!(fitted(&[a, b, c, a, b, c, b, a]), [false, false, false, true, true, true, true, true]);
