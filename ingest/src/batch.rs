@@ -40,6 +40,8 @@ pub(crate) struct RowBuilder {
     received_at: DateTime<Utc>,
     made: Arena,
     columns: Vec<ColumnBuilder>,
+    /// Rows so far. A column has as many cells at most: nulls are appended when a value follows, or at the end.
+    count: usize,
     coverage: Coverage,
     /// The keys of the last line, and on how many lines they were: lines of one format are counted together.
     alike: (KeySet, u64),
@@ -64,6 +66,7 @@ impl BatchBuilder {
                 received_at,
                 made: Arena::new(Holds::Made),
                 columns: columns(ACCESS_LOGS, ROWS),
+                count: 0,
                 coverage: Coverage::default(),
                 alike: (KeySet::EMPTY, 0),
             },
@@ -95,7 +98,8 @@ impl BatchBuilder {
         ];
         let mut texts = Texts { line: &[], origin: Origin { buffer: 0, offset: 0 }, made };
         for (builder, value) in self.rejects.iter_mut().zip(&values) {
-            builder.append(value, &mut texts);
+            let row = builder.len();
+            builder.append(row, value, &mut texts);
         }
     }
 
@@ -103,6 +107,10 @@ impl BatchBuilder {
     pub(crate) fn finish(&mut self) -> (RecordBatch, RecordBatch, Coverage) {
         let buffers: Arc<[Buffer]> = arena::buffers(&mut self.lines, &mut self.rows.made).into();
         self.rows.count_alike();
+        let count = std::mem::take(&mut self.rows.count);
+        for column in &mut self.rows.columns {
+            column.pad(count);
+        }
         (
             record_batch(schema::access_logs(), &mut self.rows.columns, &buffers),
             record_batch(schema::rejects(), &mut self.rejects, &buffers),
@@ -114,11 +122,14 @@ impl BatchBuilder {
 impl Placed<'_> {
     /// Appends the line's row; the line carried `keys`.
     pub(crate) fn row(&mut self, row: &Row<'_>, keys: KeySet) {
-        let RowBuilder { made, columns, alike, .. } = self.rows;
+        let RowBuilder { made, columns, alike, count, .. } = self.rows;
         let mut texts = Texts { line: self.line, origin: self.origin, made };
-        for (builder, value) in columns.iter_mut().zip(row.values()) {
-            builder.append(value, &mut texts);
+        for (column, value) in row.set_values() {
+            if let Some(builder) = columns.get_mut(column) {
+                builder.append(*count, value, &mut texts);
+            }
         }
+        *count += 1;
         if alike.0 != keys {
             self.rows.count_alike();
             self.rows.alike = (keys, 0);

@@ -26,6 +26,8 @@ pub(crate) struct Field<'a> {
 pub(crate) struct Fields<'a> {
     slots: [Option<Field<'a>>; KEY_COUNT],
     carried: KeySet,
+    /// The keys of the slots that hold a value.
+    present: KeySet,
     taken: Cell<KeySet>,
     /// The values of a repeated key after its first.
     further: Vec<(Key, Cow<'a, str>)>,
@@ -38,6 +40,7 @@ impl<'a> Fields<'a> {
         Fields {
             slots: std::array::from_fn(|_| None),
             carried: KeySet::EMPTY,
+            present: KeySet::EMPTY,
             taken: Cell::new(KeySet::EMPTY),
             further: Vec::new(),
             rest: Vec::new(),
@@ -52,6 +55,7 @@ impl<'a> Fields<'a> {
     /// Sets a key's value. A mapped name gives way to the canonical one, and to a mapped one that came later.
     pub(crate) fn set(&mut self, key: Key, field: Field<'a>) {
         let Some(slot) = self.slots.get_mut(key as usize) else { return };
+        self.present = self.present.with(key);
         let loser = match slot {
             Some(before) if before.logged_as.is_none() && field.logged_as.is_some() => Some(field),
             _ => slot.replace(field),
@@ -126,10 +130,8 @@ impl<'a> Fields<'a> {
 
     /// Name and JSON text of every value that no column took, in no particular order.
     pub(crate) fn left_over(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-        let taken = self.taken.get();
-        let canonical = Key::ALL.iter().zip(&self.slots).filter(move |(key, _)| !taken.has(**key));
-        let canonical = canonical.filter_map(|(key, field)| {
-            let field = field.as_ref()?;
+        let canonical = self.present.without(self.taken.get()).iter().filter_map(|key| {
+            let field = self.slots.get(key as usize)?.as_ref()?;
             let name = field.logged_as.as_deref().unwrap_or(key.name());
             Some((name, field.json.map_or_else(|| json_string(&field.text), Cow::Borrowed)))
         });

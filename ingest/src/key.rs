@@ -128,6 +128,21 @@ impl KeySet {
         KeySet(self.0 | other.0)
     }
 
+    /// The keys that are in this set, but not in the other.
+    pub(crate) const fn without(self, other: KeySet) -> KeySet {
+        KeySet(self.0 & !other.0)
+    }
+
+    /// The keys, in the order of their bits.
+    pub(crate) fn iter(self) -> impl Iterator<Item = Key> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let key = Key::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left.wrapping_sub(1);
+            Some(*key)
+        })
+    }
+
     /// Whether `key` is in the set.
     pub(crate) const fn has(self, key: Key) -> bool {
         self.0 & (1 << key as u8) != 0

@@ -41,11 +41,16 @@ impl<'a> Value<'a> {
 #[derive(Debug)]
 pub(crate) struct Row<'a> {
     values: [Value<'a>; COLUMN_COUNT],
+    /// The columns that were set, one bit each.
+    set: u128,
 }
+
+/// A bit for each column.
+const _: () = assert!(COLUMN_COUNT <= 128);
 
 impl<'a> Row<'a> {
     pub(crate) fn new() -> Self {
-        Row { values: std::array::from_fn(|_| Value::Null) }
+        Row { values: std::array::from_fn(|_| Value::Null), set: 0 }
     }
 
     /// Sets a column.
@@ -56,6 +61,7 @@ impl<'a> Row<'a> {
         );
         if let Some(slot) = self.values.get_mut(column as usize) {
             *slot = value;
+            self.set |= 1 << column as usize;
         }
     }
 
@@ -66,7 +72,18 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Column number and value of what was set, in the order of the columns.
+    pub(crate) fn set_values(&self) -> impl Iterator<Item = (usize, &Value<'a>)> {
+        let mut left = self.set;
+        std::iter::from_fn(move || {
+            let column = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            Some((column, self.values.get(column)?))
+        })
+    }
+
     /// Every value, in the order of the columns.
+    #[cfg(test)]
     pub(crate) fn values(&self) -> &[Value<'a>] {
         &self.values
     }

@@ -18,7 +18,7 @@ pub(crate) fn string_views(views: Vec<u128>, buffers: &Arc<[Buffer]>, nulls: Opt
     // SAFETY: `new_unchecked` asks for what `new` checks. (1) Views of up to twelve bytes hold their text, zero-padded (`make_view`); null
     // rows hold the view 0, an empty text. (2) Longer ones name a buffer and an offset of `Arena`: the block holds the text's bytes there, for
     // they were copied in with `put`, or the text is a slice of the line that was. Blocks are only appended to, and `take_back` removes a line
-    // only if it became no row. (3) The bytes are those of a `&str`, so they are UTF-8. (4) `nulls` was appended to with every view.
+    // only if it became no row. (3) The bytes are those of a `&str`, so they are UTF-8. (4) `nulls` grows with the views, in `append` and `pad` alike.
     unsafe { StringViewArray::new_unchecked(views.into(), Arc::clone(buffers), nulls) }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::builder::{NullBufferBuilder, make_view};
 use arrow::array::{
-    ArrayRef, BinaryViewBuilder, BooleanBuilder, Int32Builder, Int64Builder, TimestampMicrosecondBuilder,
+    ArrayBuilder, ArrayRef, BinaryViewBuilder, BooleanBuilder, Int32Builder, Int64Builder, TimestampMicrosecondBuilder,
 };
 use arrow::buffer::Buffer;
 
@@ -78,36 +78,53 @@ impl ColumnBuilder {
         }
     }
 
+    /// Appends the value of a row; the rows before it that have none are null.
     #[inline]
-    pub(super) fn append(&mut self, value: &Value<'_>, texts: &mut Texts<'_>) {
+    pub(super) fn append(&mut self, row: usize, value: &Value<'_>, texts: &mut Texts<'_>) {
+        if self.len() < row {
+            self.pad(row);
+        }
         match (self, value) {
-            // most cells are texts, and most of these are null
             (ColumnBuilder::Text(builder), Value::Text(text)) => {
                 builder.views.push(texts.view(text));
                 builder.nulls.append_non_null();
             }
-            (ColumnBuilder::Text(builder), _) => {
-                builder.views.push(0);
-                builder.nulls.append_null();
-            }
-            (builder, value) => builder.append_other(value),
+            (ColumnBuilder::Binary(builder), Value::Binary(bytes)) => builder.append_value(bytes),
+            (ColumnBuilder::Int64(builder), Value::Int64(number)) => builder.append_value(*number),
+            (ColumnBuilder::Int32(builder), Value::Int32(number)) => builder.append_value(*number),
+            (ColumnBuilder::Boolean(builder), Value::Boolean(truth)) => builder.append_value(*truth),
+            (ColumnBuilder::Timestamp(builder), Value::Timestamp(micros)) => builder.append_value(*micros),
+            // null, or of another type, which `Row::set` rules out
+            (builder, _) => builder.pad(row + 1),
         }
     }
 
-    #[inline(never)]
-    fn append_other(&mut self, value: &Value<'_>) {
-        match (self, value) {
-            (ColumnBuilder::Text(_), _) => {}
-            (ColumnBuilder::Binary(builder), Value::Binary(bytes)) => builder.append_value(bytes),
-            (ColumnBuilder::Binary(builder), _) => builder.append_null(),
-            (ColumnBuilder::Int64(builder), Value::Int64(number)) => builder.append_value(*number),
-            (ColumnBuilder::Int64(builder), _) => builder.append_null(),
-            (ColumnBuilder::Int32(builder), Value::Int32(number)) => builder.append_value(*number),
-            (ColumnBuilder::Int32(builder), _) => builder.append_null(),
-            (ColumnBuilder::Boolean(builder), Value::Boolean(truth)) => builder.append_value(*truth),
-            (ColumnBuilder::Boolean(builder), _) => builder.append_null(),
-            (ColumnBuilder::Timestamp(builder), Value::Timestamp(micros)) => builder.append_value(*micros),
-            (ColumnBuilder::Timestamp(builder), _) => builder.append_null(),
+    /// Cells so far.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        match self {
+            ColumnBuilder::Text(builder) => builder.views.len(),
+            ColumnBuilder::Binary(builder) => builder.len(),
+            ColumnBuilder::Int64(builder) => builder.len(),
+            ColumnBuilder::Int32(builder) => builder.len(),
+            ColumnBuilder::Boolean(builder) => builder.len(),
+            ColumnBuilder::Timestamp(builder) => builder.len(),
+        }
+    }
+
+    /// Appends nulls until there are so many cells.
+    pub(super) fn pad(&mut self, rows: usize) {
+        let nulls = rows.saturating_sub(self.len());
+        match self {
+            ColumnBuilder::Text(builder) => {
+                builder.views.resize(builder.views.len() + nulls, 0);
+                builder.nulls.append_n_nulls(nulls);
+            }
+            ColumnBuilder::Binary(builder) => (0..nulls).for_each(|_| builder.append_null()),
+            ColumnBuilder::Int64(builder) => builder.append_nulls(nulls),
+            ColumnBuilder::Int32(builder) => builder.append_nulls(nulls),
+            ColumnBuilder::Boolean(builder) => builder.append_nulls(nulls),
+            ColumnBuilder::Timestamp(builder) => builder.append_nulls(nulls),
         }
     }
 
