@@ -35,7 +35,7 @@ pub(crate) struct BatchBuilder {
 
 /// Where the rows of a batch go.
 #[derive(Debug)]
-pub(crate) struct RowBuilder {
+struct RowBuilder {
     source: String,
     received_at: DateTime<Utc>,
     made: Arena,
@@ -52,7 +52,7 @@ pub(crate) struct RowBuilder {
 pub(crate) struct Placed<'a> {
     pub(crate) line: &'a [u8],
     origin: Origin,
-    pub(crate) rows: &'a mut RowBuilder,
+    rows: &'a mut RowBuilder,
 }
 
 impl BatchBuilder {

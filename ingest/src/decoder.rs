@@ -1,8 +1,8 @@
 //! The decoder: push the bytes of one input in, take batches of rows and rejects out.
 //!
 //! ```text
-//! push ─▶ LineSplitter ─▶ access_log::decode ─▶ BatchBuilder ─▶ full batches ─▶ next_batch
-//!                                                     └─ the rest ─▶ finish
+//! push ─▶ LineSplitter ─▶ BatchBuilder::place ─▶ access_log::decode ─▶ row or reject ─▶ full batches ─▶ next_batch
+//!                                                                            └─ the rest ─▶ finish
 //! ```
 //!
 //! It cannot fail: every line is a row or a reject. Where a batch ends depends on the lines alone, never on the pieces

@@ -47,6 +47,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Back to the start, at little cost where nothing was set.
+    pub(crate) fn clear(&mut self) {
+        let untouched = self.present.is_empty() && self.rest.is_empty() && self.further.is_empty();
+        if !untouched || !self.carried.is_empty() || !self.taken.get().is_empty() {
+            *self = Fields::new();
+        }
+    }
+
     /// Says that the line's format has these keys.
     pub(crate) fn carry(&mut self, keys: KeySet) {
         self.carried = self.carried.union(keys);

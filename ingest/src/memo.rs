@@ -20,8 +20,8 @@ type ByText<T> = HashMap<Box<str>, T>;
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     metadata: RefCell<ByText<Arc<Metadata>>>,
-    /// By pod and service account.
-    gateways: RefCell<ByText<ByText<bool>>>,
+    /// By pod: its service account, which hardly ever changes, and whether the two are a gateway's.
+    gateways: RefCell<ByText<(Box<str>, bool)>>,
 }
 
 impl Memo {
@@ -44,7 +44,7 @@ impl Memo {
     /// Whether a pod of that name and service account is a gateway; `matches` finds out.
     pub(crate) fn is_gateway(&self, pod: &str, account: &str, matches: impl FnOnce() -> bool) -> bool {
         let mut known = self.gateways.borrow_mut();
-        if let Some(gateway) = known.get(pod).and_then(|accounts| accounts.get(account)) {
+        if let Some((_, gateway)) = known.get(pod).filter(|(of, _)| **of == *account) {
             return *gateway;
         }
         let gateway = matches();
@@ -52,11 +52,7 @@ impl Memo {
             if known.len() >= TEXTS {
                 known.clear();
             }
-            let accounts = known.entry(pod.into()).or_default();
-            if accounts.len() >= TEXTS {
-                accounts.clear();
-            }
-            accounts.insert(account.into(), gateway);
+            known.insert(pod.into(), (account.into(), gateway));
         }
         gateway
     }

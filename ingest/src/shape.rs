@@ -15,6 +15,7 @@ mod value;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::field_map::{FieldMap, Resolved};
 use crate::fields::{Field, Fields, is_null};
@@ -55,8 +56,10 @@ struct Shape {
 /// Keys one after the other whose values were null.
 #[derive(Debug)]
 struct NullRun {
-    /// From behind the separator before the first to the end of the last `null`.
-    text: Box<str>,
+    /// From behind the separator before the first key to the end of the last `null`. Shared: what begins within the run is its end.
+    text: Arc<str>,
+    /// Where this one begins in the text.
+    from: usize,
     /// Place of the key after the last.
     next: usize,
     carries: KeySet,
@@ -87,7 +90,7 @@ impl Shapes {
                 shapes.swap(0, place);
                 return Ok(());
             }
-            *fields = Fields::new();
+            fields.clear();
         }
         json::parse(line, names, max_nesting, fields)?;
         self.learn(line, names);
@@ -144,7 +147,7 @@ impl Shape {
             spans.push((literal_at, end, value == Value::Null));
             at = end;
             if line.get(at..)? == "}" {
-                let runs = (0..keys.len()).map(|first| NullRun::of(line, &keys, &spans, first)).collect();
+                let runs = NullRun::all(line, &keys, &spans);
                 return Some(Shape { keys, runs });
             }
         }
@@ -166,9 +169,10 @@ impl Shape {
         while bytes.get(at) == Some(&separator) {
             let after = bytes.get(at + 1..)?;
             if let Some(Some(run)) = self.runs.get(next)
-                && after.starts_with(run.text.as_bytes())
+                && let Some(text) = run.text.as_bytes().get(run.from..)
+                && after.starts_with(text)
             {
-                at += 1 + run.text.len();
+                at += 1 + text.len();
                 next = run.next;
                 carried = carried.union(run.carries);
                 separator = b',';
@@ -219,13 +223,33 @@ impl Shape {
 }
 
 impl NullRun {
-    /// The run that begins with this key, if it is one of at least two.
-    fn of(line: &str, keys: &[ShapeKey], spans: &[(usize, usize, bool)], first: usize) -> Option<NullRun> {
-        let nulls = spans.get(first..)?.iter().take_while(|(_, _, null)| *null).count();
-        let next = first + nulls;
-        let (start, end) = (spans.get(first)?.0, spans.get(next.checked_sub(1)?)?.1);
-        let carries = keys.get(first..next)?.iter().fold(KeySet::EMPTY, |carries, key| carries.union(key.carries));
-        (nulls >= 2).then_some(NullRun { text: line.get(start..end)?.into(), next, carries })
+    /// For each key the run that begins with it, if it is one of at least two. `spans`: where each key's literal begins, where its value ends,
+    /// and whether that is null.
+    fn all(line: &str, keys: &[ShapeKey], spans: &[(usize, usize, bool)]) -> Vec<Option<NullRun>> {
+        let mut runs: Vec<Option<NullRun>> = keys.iter().map(|_| None).collect();
+        let mut first = 0;
+        for nulls in spans.chunk_by(|(_, _, one), (_, _, other)| one == other) {
+            let next = first + nulls.len();
+            let whole = nulls.first().zip(nulls.last()).filter(|((_, _, null), _)| *null && nulls.len() >= 2);
+            if let Some(((start, ..), (_, end, _))) = whole {
+                let text: Arc<str> = line.get(*start..*end).unwrap_or_default().into();
+                let mut carries = KeySet::EMPTY;
+                // from the last but one to the first: each carries what those after it carry, too
+                for place in (first..next).rev() {
+                    let (Some(key), Some((at, ..)), Some(run)) =
+                        (keys.get(place), spans.get(place), runs.get_mut(place))
+                    else {
+                        continue;
+                    };
+                    carries = carries.union(key.carries);
+                    if place + 1 < next {
+                        *run = Some(NullRun { text: Arc::clone(&text), from: at - start, next, carries });
+                    }
+                }
+            }
+            first = next;
+        }
+        runs
     }
 }
 

@@ -85,6 +85,20 @@ fn runs_of_nulls() {
 }
 
 #[test]
+fn a_shape_is_no_larger_than_its_line() {
+    let name = |n: usize| format!("{n}{}", "x".repeat(1000));
+    let nulls: Vec<String> = (0..KEYS).map(|n| format!("\"{}\":null", name(n))).collect();
+    let line = format!("{{{}}}", nulls.join(","));
+    let shape = Shape::of(&line, &FieldMap::default()).unwrap();
+    let runs: Vec<&NullRun> = shape.runs.iter().flatten().collect();
+    assert_eq!(runs.len(), KEYS - 1);
+    assert!(runs.iter().all(|run| Arc::ptr_eq(&run.text, &runs[0].text)), "the ends of one run share its text");
+    // one key more is no shape
+    let more = line.replacen('{', "{\"more\":null,", 1);
+    assert!(Shape::of(&more, &FieldMap::default()).is_none());
+}
+
+#[test]
 fn several_shapes_live_side_by_side() {
     let (a, b, c) = (r#"{"method":"GET","path":"/"}"#, r#"{"path":"/","method":"GET"}"#, r#"{ "x" : 1, "path" : 2}"#);
     assert_eq!(fitted(&[a, b, c, a, b, c, b, a]), [false, false, false, true, true, true, true, true]);
