@@ -1,14 +1,16 @@
 //! One line to one row: detect the format, bring the line to canonical keys, derive the columns.
 //!
 //! ```text
-//! {...  shape, json ─┐
+//! {...  json ────────┐
 //!                    ├─▶ Fields ─▶ who.rs        reporter, addresses, principals
 //! [...  text::parse ─┘             security.rs   RBAC, JWT, transport, egress, signals
 //!                                  extra         what no column took
 //! ```
 //!
-//! Each derivation is a pure module of its own with its own table of cases; here they are only put together.
+//! Each derivation is a pure module of its own with its own table of cases; here they are only put together. This is the plain way, and the judge of
+//! the fast one ([`known`]), which writes the rows of edges that were derived here before.
 
+pub(crate) mod known;
 mod security;
 mod who;
 
@@ -17,17 +19,20 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 
 use crate::cluster::{self, Cluster};
+use crate::edge::{self, Signs};
+use crate::endpoints::Addresses;
 use crate::extra::extra;
 use crate::fields::Fields;
 use crate::key::{Key, KeySet};
 use crate::log_type::{self, LogType};
-use crate::memo::Memo;
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, RejectReason, shown};
+use crate::reporter::{Direction, Reporter};
 use crate::row::{Row, Value};
 use crate::schema::Col;
 use crate::shape::Shapes;
 use crate::{json, text, time};
+use who::Who;
 
 /// What a row needs beside its line.
 #[derive(Debug, Clone, Copy)]
@@ -37,38 +42,60 @@ pub(crate) struct Context<'a> {
     /// The line's number, from 1.
     pub(crate) line: u64,
     pub(crate) received_at: DateTime<Utc>,
-    /// What was derived before; `None`: everything is derived anew.
-    pub(crate) memo: Option<&'a Memo>,
 }
 
-/// Decodes one line that is not blank and hands its row on, with the keys that the line carries.
-///
-/// `shapes` makes it fast; without them every line is read by the general parsers, which are the judge of what is right.
+/// What a row was derived from, and what its edge has to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Derived {
+    /// The keys that the line carries.
+    pub(crate) carried: KeySet,
+    /// The keys all of whose value the columns hold.
+    pub(crate) taken: KeySet,
+    pub(crate) reporter: Option<Reporter>,
+    pub(crate) direction: Option<Direction>,
+}
+
+/// Decodes one line that is not blank the plain way and hands its row on. `shapes` learn the line's.
 pub(crate) fn decode(
     line: &[u8],
     context: &Context<'_>,
     shapes: Option<&mut Shapes>,
-    row: impl FnOnce(&Row<'_>, KeySet),
+    row: impl FnOnce(&Row<'_>, &Derived),
 ) -> Result<(), Refusal> {
     let line = utf8(line)?;
-    // JSON may have blanks around it
-    let line = line.trim_matches([' ', '\t', '\r']);
+    let line = trimmed(&line);
     let options = context.options;
     let mut fields = Fields::new();
     match line.as_bytes().first() {
-        Some(b'{') => match shapes {
-            Some(shapes) => shapes.parse(line, &options.fields, options.max_nesting, &mut fields)?,
-            None => json::parse(line, &options.fields, options.max_nesting, &mut fields)?,
-        },
+        Some(b'{') => {
+            json::parse(line, &options.fields, options.max_nesting, &mut fields)?;
+            if let Some(shapes) = shapes {
+                shapes.learn(line, &options.fields);
+            }
+        }
         Some(b'[') => text::parse(line, &mut fields)?,
         _ => {
             let detail = "neither a JSON object nor Istio's text format (which starts with `[time] \"`)";
             return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
         }
     }
+    derive(&fields, context, row)
+}
+
+/// The line without the blanks that JSON may have around it.
+pub(crate) fn trimmed(line: &str) -> &str {
+    line.trim_matches([' ', '\t', '\r'])
+}
+
+/// Makes the row of a line's fields.
+pub(crate) fn derive(
+    fields: &Fields<'_>,
+    context: &Context<'_>,
+    row: impl FnOnce(&Row<'_>, &Derived),
+) -> Result<(), Refusal> {
     let mut values = Row::new();
-    row_of(&fields, context, &mut values)?;
-    row(&values, fields.carried());
+    let derived = row_of(fields, context, &mut values)?;
+    row(&values, &derived);
     Ok(())
 }
 
@@ -86,7 +113,7 @@ fn utf8(line: &[u8]) -> Result<Cow<'_, str>, Refusal> {
 }
 
 /// Keys whose value is a text column as it is.
-const TEXTS: &[(Key, Col)] = &[
+pub(crate) const TEXTS: &[(Key, Col)] = &[
     (Key::AccessLogType, Col::AccessLogType),
     (Key::PodName, Col::NodePod),
     (Key::PodNamespace, Col::NodeNamespace),
@@ -125,7 +152,7 @@ const TEXTS: &[(Key, Col)] = &[
 ];
 
 /// Keys whose value is a 64-bit number.
-const INT64S: &[(Key, Col)] = &[
+pub(crate) const INT64S: &[(Key, Col)] = &[
     (Key::BytesReceived, Col::BytesReceived),
     (Key::BytesSent, Col::BytesSent),
     (Key::Duration, Col::DurationMs),
@@ -133,17 +160,17 @@ const INT64S: &[(Key, Col)] = &[
 ];
 
 /// Keys whose value is a 32-bit number.
-const INT32S: &[(Key, Col)] = &[
+pub(crate) const INT32S: &[(Key, Col)] = &[
     (Key::ResponseCode, Col::ResponseCode),
     (Key::GrpcStatus, Col::GrpcStatus),
     (Key::UpstreamRequestAttemptCount, Col::UpstreamAttempts),
 ];
 
-/// What several derivations want to know.
+/// What several derivations want to know. They may ask for what names an edge, and for nothing else: see [`edge`].
 struct Line<'a> {
     fields: &'a Fields<'a>,
     options: &'a DecodeOptions,
-    memo: Option<&'a Memo>,
+    signs: Signs,
     cluster: Option<Cluster<'a>>,
     log_type: LogType,
     filter_chain_not_found: bool,
@@ -152,7 +179,7 @@ struct Line<'a> {
     response_code: Option<i32>,
 }
 
-fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>, row: &mut Row<'a>) -> Result<(), Refusal> {
+fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>, row: &mut Row<'a>) -> Result<Derived, Refusal> {
     let started = start_time(fields)?;
     for (key, column) in TEXTS {
         row.set_text(*column, fields.take(*key));
@@ -184,17 +211,31 @@ fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>, row: &mut Row<'a>) 
     let cluster = fields.take(Key::UpstreamCluster);
     row.set_text(Col::UpstreamCluster, cluster.map(cluster::clean));
 
-    let line = Line::new(fields, context, cluster.map(Cluster::parse));
+    let addresses = Addresses::of(|key| fields.get(key));
+    let line = Line::new(fields, context, addresses.signs(|key| fields.get(key)), cluster.map(Cluster::parse));
     row.set_text(Col::LogType, Some(line.log_type.as_str()));
     let decision = security::rbac(&line, row);
     let who = who::derive(&line, decision, row);
     security::derive(&line, &who, decision, row);
+    row.set(Col::Edge, Value::Int64(edge::id(row)));
+
+    let ends = addresses.endpoints(who.reporter, who.direction);
+    row.set_text(Col::SourceIp, ends.source_ip);
+    row.set_text(Col::ClaimedClientIp, ends.claimed_client_ip);
+    row.set_text(Col::DestinationIp, ends.destination_ip);
+    for (column, port) in [(Col::SourcePort, ends.source_port), (Col::DestinationPort, ends.destination_port)] {
+        if let Some(port) = port {
+            row.set(column, Value::Int32(i32::from(port)));
+        }
+    }
+    ends.taken.iter().for_each(|key| fields.mark_taken(key));
     row.set_text(Col::Extra, extra(fields));
-    Ok(())
+    let Who { reporter, direction, .. } = who;
+    Ok(Derived { carried: fields.carried(), taken: fields.taken(), reporter, direction })
 }
 
 impl<'a> Line<'a> {
-    fn new(fields: &'a Fields<'a>, context: &Context<'a>, cluster: Option<Cluster<'a>>) -> Self {
+    fn new(fields: &'a Fields<'a>, context: &Context<'a>, signs: Signs, cluster: Option<Cluster<'a>>) -> Self {
         let response_code = fields.take_integer(Key::ResponseCode);
         let filter_chain_not_found =
             log_type::filter_chain_not_found(fields.get(Key::ResponseFlags), fields.get(Key::ResponseCodeDetails));
@@ -205,22 +246,31 @@ impl<'a> Line<'a> {
             protocol: fields.get(Key::Protocol).is_some(),
             response_code,
         });
-        let no_upstream = |key: Key| fields.carries(key) && fields.get(key).is_none();
+        let no_cluster = fields.carries(Key::UpstreamCluster) && cluster.is_none();
+        let no_host = fields.carries(Key::UpstreamHost) && !signs.upstream_host;
         let unhealthy = fields.get(Key::ResponseFlags).is_some_and(|flags| flags.split(',').any(|flag| flag == "UH"));
-        let black_hole = log_type == LogType::Tcp
-            && unhealthy
-            && no_upstream(Key::UpstreamCluster)
-            && no_upstream(Key::UpstreamHost);
-        let Context { options, memo, .. } = *context;
-        Line { fields, options, memo, cluster, log_type, filter_chain_not_found, black_hole, response_code }
+        let black_hole = log_type == LogType::Tcp && unhealthy && no_cluster && no_host;
+        let options = context.options;
+        Line { fields, options, signs, cluster, log_type, filter_chain_not_found, black_hole, response_code }
     }
 
     fn get(&self, key: Key) -> Option<&'a str> {
+        debug_assert!(edge::TEXTS.has(key), "{key:?} does not name an edge");
         self.fields.get(key)
     }
 
+    fn take(&self, key: Key) -> Option<&'a str> {
+        debug_assert!(edge::TEXTS.has(key), "{key:?} does not name an edge");
+        self.fields.take(key)
+    }
+
     fn has(&self, key: Key) -> bool {
-        self.fields.get(key).is_some()
+        self.get(key).is_some()
+    }
+
+    fn carries(&self, key: Key) -> bool {
+        debug_assert!(edge::CARRIED.has(key), "whether {key:?} is carried does not name an edge");
+        self.fields.carries(key)
     }
 }
 
@@ -236,7 +286,7 @@ fn start_time(fields: &Fields<'_>) -> Result<i64, Refusal> {
 }
 
 /// The trace id of a W3C `traceparent`, `00-<32 hex>-<16 hex>-<2 hex>`.
-fn trace_id(traceparent: &str) -> Option<&str> {
+pub(crate) fn trace_id(traceparent: &str) -> Option<&str> {
     let mut parts = traceparent.split('-');
     let mut part = |digits: usize| {
         let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');

@@ -1,8 +1,10 @@
 //! Rows and rejects to Arrow arrays, column by column. Together with its submodules the only place that knows Arrow's builders.
 //!
 //! ```text
-//!  line ─▶ Arena (copied once) ─▶ decoded where it stands ─▶ row ─▶ one builder a column ─▶ RecordBatch
+//!  block ─▶ lines, decoded where they stand ─▶ cells: per line ─▶ one vector a column ─┐
+//!                                              per edge, once a batch ─ gathered ──────┴─▶ RecordBatch
 //! ```
+//! What names a line's edge (see [`crate::edge`]) is written once for each edge of the batch; a row only notes the edge's number.
 
 mod arena;
 mod column;
@@ -15,79 +17,174 @@ use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
 
 use crate::coverage::Coverage;
+use crate::edge::{self, Edge};
 use crate::key::KeySet;
 use crate::reject::Reject;
 use crate::row::{Row, Value};
-use crate::schema::{self, ACCESS_LOGS, REJECTS};
-use arena::{Arena, Holds, Origin};
-use column::{ColumnBuilder, Texts};
-
-/// Rows for which a builder makes room at first.
-const ROWS: usize = 1024;
+use crate::schema::{self, ACCESS_LOGS, Col, ColumnType, REJECTS};
+use arena::Arena;
+use column::{Column, Nulls};
 
 /// Collects the rows and the rejects of one batch.
 #[derive(Debug)]
 pub(crate) struct BatchBuilder {
-    lines: Arena,
-    rows: RowBuilder,
-    rejects: Vec<ColumnBuilder>,
-}
-
-/// Where the rows of a batch go.
-#[derive(Debug)]
-struct RowBuilder {
     source: String,
     received_at: DateTime<Utc>,
-    made: Arena,
-    columns: Vec<ColumnBuilder>,
-    /// Rows so far. A column has as many cells at most: nulls are appended when a value follows, or at the end.
-    count: usize,
+    /// Counts the batches: an edge's number is good for one.
+    generation: u64,
+    arena: Arena,
+    block: Option<Buffer>,
+    columns: Vec<Column>,
+    edges: Edges,
+    rejects: Vec<Column>,
+    rejected: usize,
     coverage: Coverage,
     /// The keys of the last line, and on how many lines they were: lines of one format are counted together.
     alike: (KeySet, u64),
+    nulls: Nulls,
+    digits: String,
 }
 
-/// A line that stands in the batch, to be decoded.
-#[derive(Debug)]
-pub(crate) struct Placed<'a> {
-    pub(crate) line: &'a [u8],
-    origin: Origin,
-    rows: &'a mut RowBuilder,
+/// The edges of a batch's rows.
+#[derive(Debug, Default)]
+struct Edges {
+    /// Per edge its cells, in the order of [`edge::COLUMNS`]: views and numbers.
+    cells: Vec<[u128; edge::COLUMNS.len()]>,
+    /// Per edge a bit for each cell that is not null.
+    valid: Vec<u64>,
+    /// The edge of each row.
+    rows: Vec<u32>,
 }
+
+const _: () = assert!(edge::COLUMNS.len() <= 64);
 
 impl BatchBuilder {
     pub(crate) fn new(source: String, received_at: DateTime<Utc>) -> Self {
-        let columns =
-            |columns: &[schema::Column], rows| columns.iter().map(|c| ColumnBuilder::new(c.data_type, rows)).collect();
+        let columns = |columns: &[schema::Column]| columns.iter().map(|c| Column::new(c.data_type)).collect();
         BatchBuilder {
-            lines: Arena::new(Holds::Lines),
-            rows: RowBuilder {
-                source,
-                received_at,
-                made: Arena::new(Holds::Made),
-                columns: columns(ACCESS_LOGS, ROWS),
-                count: 0,
-                coverage: Coverage::default(),
-                alike: (KeySet::EMPTY, 0),
-            },
-            rejects: columns(REJECTS, 0),
+            source,
+            received_at,
+            generation: 0,
+            arena: Arena::default(),
+            block: None,
+            columns: columns(ACCESS_LOGS),
+            edges: Edges::default(),
+            rejects: columns(REJECTS),
+            rejected: 0,
+            coverage: Coverage::default(),
+            alike: (KeySet::EMPTY, 0),
+            nulls: Nulls::default(),
+            digits: String::new(),
         }
     }
 
-    /// Takes in the bytes of a line that may become a row.
-    pub(crate) fn place(&mut self, line: &[u8]) -> Placed<'_> {
-        let origin = self.lines.put(line);
-        Placed { line: self.lines.last(line.len()), origin, rows: &mut self.rows }
+    /// From now on, lines are of this block.
+    pub(crate) fn enter(&mut self, block: &Buffer) {
+        self.arena.enter(block);
+        self.block = Some(block.clone());
     }
 
-    /// Appends one reject. If its line was placed, `placed` is its length, and its place is given back.
-    pub(crate) fn reject(&mut self, reject: Reject, placed: usize) {
-        self.lines.take_back(placed);
+    /// Which batch this is.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The number, in this batch, of an edge that it did not have yet.
+    pub(crate) fn add_edge(&mut self, edge: &Edge) -> u32 {
+        let mut cells = [0; edge::COLUMNS.len()];
+        let mut valid = 0;
+        for (place, (cell, value)) in cells.iter_mut().zip(edge.values()).enumerate() {
+            *cell = match value {
+                Value::Null => continue,
+                Value::Text(text) => self.arena.view(text),
+                Value::Int64(number) | Value::Timestamp(number) => bits(*number),
+                Value::Int32(number) => bits(i64::from(*number)),
+                Value::Boolean(truth) => u128::from(*truth),
+                Value::Binary(_) => continue,
+            };
+            valid |= 1 << place;
+        }
+        self.edges.cells.push(cells);
+        self.edges.valid.push(valid);
+        // a batch has fewer rows than that
+        u32::try_from(self.edges.cells.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Number of the row that is being written.
+    #[inline]
+    fn row(&self) -> usize {
+        self.edges.rows.len()
+    }
+
+    /// Sets a text of the row that is being written.
+    #[inline]
+    pub(crate) fn text(&mut self, column: Col, text: &str) {
+        let (row, view) = (self.row(), self.arena.view(text));
+        if let Some(column) = self.columns.get_mut(column as usize) {
+            column.set_view(row, view);
+        }
+    }
+
+    /// Sets a 64-bit number or a time.
+    #[inline]
+    pub(crate) fn int64(&mut self, column: Col, value: i64) {
+        let row = self.row();
+        if let Some(column) = self.columns.get_mut(column as usize) {
+            column.set_int64(row, value);
+        }
+    }
+
+    /// Sets a 32-bit number.
+    #[inline]
+    pub(crate) fn int32(&mut self, column: Col, value: i32) {
+        let row = self.row();
+        if let Some(column) = self.columns.get_mut(column as usize) {
+            column.set_int32(row, value);
+        }
+    }
+
+    /// Ends the row that is being written: its edge, the number of its line, and the keys that the line carried.
+    #[inline]
+    pub(crate) fn end_row(&mut self, edge: u32, line: u64, keys: KeySet) {
+        let row = self.row();
+        self.digits.clear();
+        push_number(&mut self.digits, line);
+        let id = self.arena.made(&[&self.source, ":", &self.digits]);
+        if let Some(column) = self.columns.get_mut(Col::LogId as usize) {
+            column.set_view(row, id);
+        }
+        self.edges.rows.push(edge);
+        if self.alike.0 != keys {
+            self.count_alike();
+            self.alike = (keys, 0);
+        }
+        self.alike.1 += 1;
+    }
+
+    /// Appends a row as it is.
+    pub(crate) fn append(&mut self, row: &Row<'_>, edge: u32, line: u64, keys: KeySet) {
+        for (column, value) in row.set_values() {
+            if edge::is_column(column) {
+                continue;
+            }
+            let number = self.row();
+            let view = match value {
+                Value::Text(text) => self.arena.view(text),
+                _ => 0,
+            };
+            if let Some(column) = self.columns.get_mut(column) {
+                set(column, number, value, view);
+            }
+        }
+        self.end_row(edge, line, keys);
+    }
+
+    /// Appends one reject.
+    pub(crate) fn reject(&mut self, reject: Reject) {
         let signed = |number: u64| Value::Int64(i64::try_from(number).unwrap_or(i64::MAX));
-        let RowBuilder { source, received_at, made, .. } = &mut self.rows;
         let values = [
-            Value::Timestamp(received_at.timestamp_micros()),
-            Value::text(source.as_str()),
+            Value::Timestamp(self.received_at.timestamp_micros()),
+            Value::text(self.source.as_str()),
             signed(reject.line),
             signed(reject.offset),
             Value::text(reject.reason.as_str()),
@@ -96,53 +193,108 @@ impl BatchBuilder {
             Value::text(reject.sha256),
             Value::Binary(&reject.sample),
         ];
-        let mut texts = Texts { line: &[], origin: Origin { buffer: 0, offset: 0 }, made };
-        for (builder, value) in self.rejects.iter_mut().zip(&values) {
-            let row = builder.len();
-            builder.append(row, value, &mut texts);
+        for (column, value) in self.rejects.iter_mut().zip(&values) {
+            let view = match value {
+                Value::Text(text) => self.arena.view(text),
+                _ => 0,
+            };
+            set(column, self.rejected, value, view);
         }
+        self.rejected += 1;
     }
 
-    /// The rows, the rejects and what the rows' lines carried; the builder starts anew.
+    /// The rows, the rejects and what the rows' lines carried; the builder starts anew, in the same block.
     pub(crate) fn finish(&mut self) -> (RecordBatch, RecordBatch, Coverage) {
-        let buffers: Arc<[Buffer]> = arena::buffers(&mut self.lines, &mut self.rows.made).into();
-        self.rows.count_alike();
-        let count = std::mem::take(&mut self.rows.count);
-        for column in &mut self.rows.columns {
-            column.pad(count);
+        self.count_alike();
+        let rows = self.row();
+        let source = self.arena.view(&self.source);
+        for row in 0..rows {
+            self.columns.get_mut(Col::Source as usize).into_iter().for_each(|column| column.set_view(row, source));
+            let received_at = self.received_at.timestamp_micros();
+            self.columns.get_mut(Col::ReceivedAt as usize).into_iter().for_each(|column| column.set_int64(row, received_at));
         }
-        (
-            record_batch(schema::access_logs(), &mut self.rows.columns, &buffers),
-            record_batch(schema::rejects(), &mut self.rejects, &buffers),
-            std::mem::take(&mut self.rows.coverage),
-        )
+        std::mem::take(&mut self.edges).gather(&mut self.columns);
+        let buffers: Arc<[Buffer]> = self.arena.take().into();
+        let batches = (
+            record_batch(schema::access_logs(), &mut self.columns, rows, &buffers, &mut self.nulls),
+            record_batch(schema::rejects(), &mut self.rejects, std::mem::take(&mut self.rejected), &buffers, &mut self.nulls),
+            std::mem::take(&mut self.coverage),
+        );
+        self.generation += 1;
+        self.columns.iter_mut().for_each(|column| column.expect(rows));
+        if let Some(block) = &self.block {
+            self.arena.enter(block);
+        }
+        batches
     }
-}
 
-impl Placed<'_> {
-    /// Appends the line's row; the line carried `keys`.
-    pub(crate) fn row(&mut self, row: &Row<'_>, keys: KeySet) {
-        let RowBuilder { made, columns, alike, count, .. } = self.rows;
-        let mut texts = Texts { line: self.line, origin: self.origin, made };
-        for (column, value) in row.set_values() {
-            if let Some(builder) = columns.get_mut(column) {
-                builder.append(*count, value, &mut texts);
-            }
-        }
-        *count += 1;
-        if alike.0 != keys {
-            self.rows.count_alike();
-            self.rows.alike = (keys, 0);
-        }
-        self.rows.alike.1 += 1;
-    }
-}
-
-impl RowBuilder {
     fn count_alike(&mut self) {
         let (keys, lines) = std::mem::take(&mut self.alike);
         self.coverage.count(keys, lines);
     }
+}
+
+impl Edges {
+    /// Writes each row's cells of its edge, column by column.
+    fn gather(self, columns: &mut [Column]) {
+        for (place, column) in edge::COLUMNS.iter().enumerate() {
+            let any = self.valid.iter().any(|valid| valid >> place & 1 == 1);
+            let Some(target) = columns.get_mut(*column as usize).filter(|_| any) else { continue };
+            // of this column, one after the other
+            let cell = |(cells, valid): (&[u128; edge::COLUMNS.len()], &u64)| {
+                cells.get(place).copied().filter(|_| valid >> place & 1 == 1)
+            };
+            let cells: Vec<Option<u128>> = self.cells.iter().zip(&self.valid).map(cell).collect();
+            let each = self.rows.iter().enumerate().filter_map(|(row, edge)| Some((row, cells.get(*edge as usize).copied().flatten()?)));
+            match ACCESS_LOGS.get(*column as usize).map(|column| column.data_type) {
+                Some(ColumnType::Text) => each.for_each(|(row, view)| target.set_view(row, view)),
+                Some(ColumnType::Int64 | ColumnType::Timestamp) => each.for_each(|(row, cell)| target.set_int64(row, number(cell))),
+                Some(ColumnType::Int32) => {
+                    each.for_each(|(row, cell)| target.set_int32(row, i32::try_from(number(cell)).unwrap_or_default()));
+                }
+                Some(ColumnType::Boolean) => each.for_each(|(row, cell)| target.set_boolean(row, cell == 1)),
+                Some(ColumnType::Binary) | None => {}
+            }
+        }
+    }
+}
+
+/// A number as the low bits of a cell.
+fn bits(number: i64) -> u128 {
+    u128::from(number.cast_unsigned())
+}
+
+fn number(cell: u128) -> i64 {
+    // the high half is 0
+    u64::try_from(cell).unwrap_or_default().cast_signed()
+}
+
+fn set(column: &mut Column, row: usize, value: &Value<'_>, view: u128) {
+    match value {
+        Value::Null => {}
+        Value::Text(_) => column.set_view(row, view),
+        Value::Int64(number) | Value::Timestamp(number) => column.set_int64(row, *number),
+        Value::Int32(number) => column.set_int32(row, *number),
+        Value::Boolean(truth) => column.set_boolean(row, *truth),
+        Value::Binary(bytes) => column.set_binary(row, bytes),
+    }
+}
+
+/// Appends a number in decimal.
+fn push_number(text: &mut String, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        if let Some(digit) = digits.get_mut(first) {
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        }
+        number /= 10;
+        if number == 0 || first == 0 {
+            break;
+        }
+    }
+    text.push_str(digits.get(first..).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default());
 }
 
 /// The rows of two batches of one schema, in order.
@@ -164,10 +316,10 @@ pub(crate) fn compact(batch: &RecordBatch) -> RecordBatch {
     RecordBatch::try_new(batch.schema(), batch.columns().iter().map(column).collect()).unwrap_or_else(|_| batch.clone())
 }
 
-/// Builders make arrays of the schema's types, all of one length (every append goes to every column), and a column that
-/// is not nullable is always set: the tests hold this, so there is no error to pass on.
-fn record_batch(schema: SchemaRef, builders: &mut [ColumnBuilder], buffers: &Arc<[Buffer]>) -> RecordBatch {
-    let arrays = builders.iter_mut().map(|builder| builder.finish(buffers)).collect();
+/// Columns make arrays of the schema's types, all of one length, and a column that is not nullable is always set: the tests hold this, so there
+/// is no error to pass on.
+fn record_batch(schema: SchemaRef, columns: &mut [Column], rows: usize, buffers: &Arc<[Buffer]>, nulls: &mut Nulls) -> RecordBatch {
+    let arrays = columns.iter_mut().map(|column| column.finish(rows, buffers, nulls)).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays);
     debug_assert!(batch.is_ok(), "{batch:?}");
     batch.unwrap_or_else(|_| RecordBatch::new_empty(schema))

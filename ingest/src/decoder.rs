@@ -1,31 +1,36 @@
-//! The decoder: push the bytes of one input in, take batches of rows and rejects out.
+//! The decoder: the bytes of one input in, batches of rows and rejects out.
 //!
 //! ```text
-//! push ─▶ LineSplitter ─▶ BatchBuilder::place ─▶ access_log::decode ─▶ row or reject ─▶ full batches ─▶ next_batch
-//!                                                                            └─ the rest ─▶ finish
+//! space, fill ─▶ Blocks ─▶ lines ─▶ known shape, known edge ─▶ access_log::known ─┐
+//! (or push)                   └──▶ anything else ─▶ access_log::decode ───────────┴▶ row or reject ─▶ full batches ─▶ next_batch
+//!                                                                                                        └─ the rest ─▶ finish
 //! ```
 //!
 //! It cannot fail: every line is a row or a reject. Where a batch ends depends on the lines alone, never on the pieces
-//! in which they came.
+//! in which they came. Texts of a batch are views of the blocks that its lines came in.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::access_log;
+use crate::access_log::{self, Derived, known};
 use crate::batch::BatchBuilder;
+use crate::blocks::{Blocks, Line, Lines, LongLine, Piece, Place};
 use crate::coverage::Coverage;
-use crate::lines::{Line, LineSplitter, LongLine, Place};
-use crate::memo::Memo;
+use crate::edge::{Edge, Edges};
+use crate::endpoints::Addresses;
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, Reject, RejectReason, hex};
+use crate::row::Row;
 use crate::shape::Shapes;
+use crate::slots::Slots;
 
-/// Line bytes after which a batch is full, however few lines they are: long lines must not add up to gigabytes.
-const BATCH_BYTES: u64 = 64 << 20;
+/// Line bytes after which a batch is full, however few lines they are: some batches are on their way at any time, and each holds its lines.
+const BATCH_BYTES: u64 = 4 << 20;
 
 /// A line is never longer, whatever `max_line_bytes` says: views of a text count in 32 bits, also where each byte became an escape of six.
 const LONGEST_LINE: usize = 256 << 20;
@@ -33,7 +38,7 @@ const LONGEST_LINE: usize = 256 << 20;
 /// Decodes the lines of one input.
 #[derive(Debug)]
 pub struct Decoder {
-    splitter: LineSplitter,
+    blocks: Blocks,
     assembly: Assembly,
 }
 
@@ -58,12 +63,11 @@ impl Decoder {
     pub fn new(options: Arc<DecodeOptions>, source: impl Into<String>, received_at: DateTime<Utc>) -> Self {
         let source = source.into();
         Decoder {
-            splitter: LineSplitter::new(options.max_line_bytes.min(LONGEST_LINE)),
+            blocks: Blocks::new(options.max_line_bytes.min(LONGEST_LINE)),
             assembly: Assembly {
                 builder: BatchBuilder::new(source.clone(), received_at),
                 options,
-                shapes: Some(Shapes::default()),
-                memo: Memo::default(),
+                fast: Some(Fast::default()),
                 source,
                 received_at,
                 full: VecDeque::new(),
@@ -78,17 +82,29 @@ impl Decoder {
     #[must_use]
     pub fn reference(options: Arc<DecodeOptions>, source: impl Into<String>, received_at: DateTime<Utc>) -> Self {
         let mut decoder = Decoder::new(options, source, received_at);
-        decoder.assembly.shapes = None;
+        decoder.assembly.fast = None;
         decoder
     }
 
     /// Takes the next bytes of the input (plain: see [`crate::inflate`]), cut anywhere.
     pub fn push(&mut self, bytes: &[u8]) {
-        let Decoder { splitter, assembly } = self;
-        splitter.push(bytes, |line| assembly.line(line));
+        let Decoder { blocks, assembly } = self;
+        blocks.push(bytes, &mut |piece| assembly.piece(piece));
     }
 
-    /// A full batch, if there is one. Call it until `None` after each push.
+    /// Room for the next bytes of the input, never empty: who can read into it saves the copy that [`Decoder::push`] makes. Call
+    /// [`Decoder::fill`] with how many it took.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.blocks.space()
+    }
+
+    /// Says that the first `bytes` of [`Decoder::space`] hold the next bytes of the input.
+    pub fn fill(&mut self, bytes: usize) {
+        let Decoder { blocks, assembly } = self;
+        blocks.fill(bytes, &mut |piece| assembly.piece(piece));
+    }
+
+    /// A full batch, if there is one. Call it until `None` after each push or fill.
     pub fn next_batch(&mut self) -> Option<AccessLogBatch> {
         self.assembly.full.pop_front()
     }
@@ -97,8 +113,8 @@ impl Decoder {
     /// taken are put before the rest, into the one batch.
     #[must_use]
     pub fn finish(self) -> Option<AccessLogBatch> {
-        let Decoder { splitter, mut assembly } = self;
-        splitter.finish(|line| assembly.line(line));
+        let Decoder { blocks, mut assembly } = self;
+        blocks.finish(&mut |piece| assembly.piece(piece));
         assembly.finish()
     }
 }
@@ -108,8 +124,7 @@ impl Decoder {
 struct Assembly {
     options: Arc<DecodeOptions>,
     /// `None`: the reference.
-    shapes: Option<Shapes>,
-    memo: Memo,
+    fast: Option<Fast>,
     source: String,
     received_at: DateTime<Utc>,
     builder: BatchBuilder,
@@ -118,41 +133,115 @@ struct Assembly {
     bytes: u64,
 }
 
+/// What earlier lines taught.
+#[derive(Debug, Default)]
+struct Fast {
+    shapes: Shapes,
+    edges: Edges,
+    scratch: String,
+}
+
 impl Assembly {
-    fn line(&mut self, line: Line<'_>) {
-        match line {
-            Line::Whole(place, bytes) => {
-                self.bytes += place.span;
-                if !bytes.iter().all(u8::is_ascii_whitespace) {
-                    self.whole_line(place, bytes);
-                    self.lines += 1;
+    fn piece(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Lines(block, lines) => self.block(block, lines),
+            Piece::TooLong(place, long) => self.too_long(place, long),
+        }
+    }
+
+    fn block(&mut self, block: &Buffer, lines: Lines<'_>) {
+        // once for all of its lines; if it is not, each line for itself
+        let text = simdutf8::basic::from_utf8(block).ok();
+        let start = block.as_ptr() as usize;
+        let mut slots = Slots::new();
+        self.builder.enter(block);
+        for line in lines {
+            match line {
+                Line::TooLong(place, long) => self.too_long(place, long),
+                Line::Whole(place, bytes) => {
+                    self.bytes += place.span;
+                    if !bytes.iter().all(u8::is_ascii_whitespace) {
+                        let at = bytes.as_ptr() as usize - start;
+                        slots.clear();
+                        let known = text
+                            .and_then(|text| text.get(at..at + bytes.len()))
+                            .and_then(|line| self.known_line(place, line, &mut slots));
+                        if known.is_none() {
+                            self.plain_line(place, bytes);
+                        }
+                        self.lines += 1;
+                    }
+                    self.cut();
                 }
             }
-            Line::TooLong(place, long) => {
-                self.bytes += place.span;
-                self.lines += 1;
-                self.long_line(place, long);
-            }
         }
+    }
+
+    fn too_long(&mut self, place: Place, long: LongLine) {
+        self.bytes += place.span;
+        self.lines += 1;
+        self.long_line(place, long);
+        self.cut();
+    }
+
+    /// Ends the batch, if it is full.
+    fn cut(&mut self) {
         if self.lines >= self.options.batch_rows.max(1) as u64 || (self.bytes >= BATCH_BYTES && self.lines > 0) {
             let batch = self.take_batch();
             self.full.push_back(batch);
         }
     }
 
-    fn whole_line(&mut self, place: Place, bytes: &[u8]) {
+    /// Writes the row of a line of a known shape. `None`: nothing was written, the plain way has to be gone.
+    fn known_line<'a>(&mut self, place: Place, line: &'a str, slots: &mut Slots<'a>) -> Option<()> {
+        let Fast { shapes, edges, scratch } = self.fast.as_mut()?;
+        let line = access_log::trimmed(line);
+        let layout = match line.as_bytes().first()? {
+            b'{' => shapes.read(line, self.options.max_nesting, slots)?,
+            _ => return None,
+        };
+        let addresses = Addresses::of(|key| slots.get(key));
+        let signs = addresses.signs(|key| slots.get(key));
+        let hash = edges.hash(slots, signs);
+        let generation = self.builder.generation();
+        if let Some((edge, numbered)) = edges.get(hash, slots, signs) {
+            if numbered.0 != generation {
+                *numbered = (generation, self.builder.add_edge(edge));
+            }
+            let edge = (edge, numbered.1);
+            return known::write(slots, layout, &addresses, edge, place.number, &mut self.builder, scratch);
+        }
         let context = access_log::Context {
             options: &self.options,
             source: &self.source,
             line: place.number,
             received_at: self.received_at,
-            memo: self.shapes.is_some().then_some(&self.memo),
         };
-        let mut placed = self.builder.place(bytes);
-        let line = placed.line;
-        let decoded = access_log::decode(line, &context, self.shapes.as_mut(), |row, carried| placed.row(row, carried));
+        let fields = slots.fields(layout);
+        let builder = &mut self.builder;
+        let mut learned = None;
+        // a refusal is made again by the plain way, from the whole line
+        let derived = access_log::derive(&fields, &context, |row, derived| learned = Some(append(builder, place, row, derived)));
+        derived.ok()?;
+        let (edge, number) = learned?;
+        edges.insert(hash, slots, signs, edge, (generation, number));
+        Some(())
+    }
+
+    fn plain_line(&mut self, place: Place, bytes: &[u8]) {
+        let context = access_log::Context {
+            options: &self.options,
+            source: &self.source,
+            line: place.number,
+            received_at: self.received_at,
+        };
+        let builder = &mut self.builder;
+        let shapes = self.fast.as_mut().map(|fast| &mut fast.shapes);
+        let decoded = access_log::decode(bytes, &context, shapes, |row, derived| {
+            append(builder, place, row, derived);
+        });
         if let Err(Refusal { reason, detail }) = decoded {
-            let reject = Reject {
+            self.builder.reject(Reject {
                 line: place.number,
                 offset: place.offset,
                 reason,
@@ -160,8 +249,7 @@ impl Assembly {
                 length: bytes.len() as u64,
                 sha256: hex(&Sha256::digest(bytes)),
                 sample: bytes.to_vec(),
-            };
-            self.builder.reject(reject, bytes.len());
+            });
         }
     }
 
@@ -179,7 +267,7 @@ impl Assembly {
             sha256: long.sha256,
             sample: long.sample,
         };
-        self.builder.reject(reject, 0);
+        self.builder.reject(reject);
     }
 
     fn take_batch(&mut self) -> AccessLogBatch {
@@ -198,6 +286,15 @@ impl Assembly {
         }
         rest
     }
+}
+
+/// Appends a row that was derived the plain way; its edge, and the edge's number in the batch.
+fn append(builder: &mut BatchBuilder, place: Place, row: &Row<'_>, derived: &Derived) -> (Edge, u32) {
+    let Derived { carried, taken, reporter, direction } = *derived;
+    let edge = Edge::of(row, taken, reporter, direction);
+    let number = builder.add_edge(&edge);
+    builder.append(row, number, place.number, carried);
+    (edge, number)
 }
 
 impl AccessLogBatch {

@@ -47,14 +47,6 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Back to the start, at little cost where nothing was set.
-    pub(crate) fn clear(&mut self) {
-        let untouched = self.present.is_empty() && self.rest.is_empty() && self.further.is_empty();
-        if !untouched || !self.carried.is_empty() || !self.taken.get().is_empty() {
-            *self = Fields::new();
-        }
-    }
-
     /// Says that the line's format has these keys.
     pub(crate) fn carry(&mut self, keys: KeySet) {
         self.carried = self.carried.union(keys);
@@ -123,17 +115,16 @@ impl<'a> Fields<'a> {
         self.taken.set(self.taken.get().with(key));
     }
 
-    /// An integer, taken only if it is one: as a number or as a string of digits. `403.0` is one, too: some collectors
-    /// make every number a double.
+    /// An integer, taken only if it is one.
     pub(crate) fn take_integer<N: std::str::FromStr>(&self, key: Key) -> Option<N> {
-        let text = self.get(key).filter(|text| !text.starts_with('+'))?;
-        let whole = match text.split_once('.') {
-            Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0') => whole,
-            _ => text,
-        };
-        let number = whole.parse().ok()?;
+        let number = integer(self.get(key)?)?;
         self.mark_taken(key);
         Some(number)
+    }
+
+    /// Every key whose value a column keeps.
+    pub(crate) fn taken(&self) -> KeySet {
+        self.taken.get()
     }
 
     /// Name and JSON text of every value that no column took, in no particular order.
@@ -145,6 +136,20 @@ impl<'a> Fields<'a> {
         });
         canonical.chain(self.rest.iter().map(|(name, json)| (name.as_ref(), Cow::Borrowed(json.as_ref()))))
     }
+}
+
+/// An integer, as a number or as a string of digits. `403.0` is one, too: some collectors make every number a double.
+#[inline]
+pub(crate) fn integer<N: std::str::FromStr>(text: &str) -> Option<N> {
+    let whole = match text.as_bytes() {
+        [b'+', ..] => return None,
+        bytes if bytes.iter().all(u8::is_ascii_digit) => text,
+        _ => match text.split_once('.') {
+            Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|digit| digit == b'0') => whole,
+            _ => text,
+        },
+    };
+    whole.parse().ok()
 }
 
 /// Whether a string is one of Envoy's ways to write null.

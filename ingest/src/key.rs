@@ -118,6 +118,16 @@ impl KeySet {
     /// `omit_empty_values` dropped its nulls.
     pub(crate) const RECOMMENDED: KeySet = KeySet(((1 << KEY_COUNT) - 1) & !(1 << Key::UpstreamServiceTime as u8));
 
+    /// These keys.
+    pub(crate) const fn of(keys: &[Key]) -> KeySet {
+        let (mut set, mut place) = (KeySet::EMPTY, 0);
+        while place < keys.len() {
+            set = set.with(keys[place]);
+            place += 1;
+        }
+        set
+    }
+
     /// This set and `key`.
     pub(crate) const fn with(self, key: Key) -> KeySet {
         KeySet(self.0 | 1 << key as u8)
@@ -133,7 +143,24 @@ impl KeySet {
         KeySet(self.0 & !other.0)
     }
 
+    /// The keys that are in both.
+    pub(crate) const fn within(self, other: KeySet) -> KeySet {
+        KeySet(self.0 & other.0)
+    }
+
+    /// The bits of the first 64 keys.
+    #[allow(clippy::cast_possible_truncation)] // the others are in `high`
+    pub(crate) const fn low(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// The bits of the other keys.
+    pub(crate) const fn high(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
     /// The keys, in the order of their bits.
+    #[inline]
     pub(crate) fn iter(self) -> impl Iterator<Item = Key> {
         let mut left = self.0;
         std::iter::from_fn(move || {

@@ -24,6 +24,18 @@ impl<'a> Value<'a> {
         Value::Text(text.into())
     }
 
+    /// The same value, with memory of its own; bytes are no part of a row of access logs.
+    pub(crate) fn to_owned(&self) -> Value<'static> {
+        match self {
+            Value::Text(text) => Value::Text(Cow::Owned(text.clone().into_owned())),
+            Value::Int64(number) => Value::Int64(*number),
+            Value::Int32(number) => Value::Int32(*number),
+            Value::Boolean(truth) => Value::Boolean(*truth),
+            Value::Timestamp(micros) => Value::Timestamp(*micros),
+            Value::Null | Value::Binary(_) => Value::Null,
+        }
+    }
+
     fn fits(&self, data_type: ColumnType) -> bool {
         match self {
             Value::Null => true,
@@ -80,6 +92,11 @@ impl<'a> Row<'a> {
             left &= left.wrapping_sub(1);
             Some((column, self.values.get(column)?))
         })
+    }
+
+    /// The value of a column.
+    pub(crate) fn get(&self, column: Col) -> &Value<'a> {
+        self.values.get(column as usize).unwrap_or(&Value::Null)
     }
 
     /// Every value, in the order of the columns.

@@ -1,8 +1,5 @@
 //! What a line says about security: RBAC, JWT, transport, egress, and the signals made of them.
 
-use std::sync::Arc;
-
-use crate::address::is_internal;
 use crate::egress::{Egress, egress, egress_host};
 use crate::jwt;
 use crate::key::Key;
@@ -14,7 +11,7 @@ use crate::schema::{Col, signals};
 use crate::transport::{ClientHop, ServerHop, TransportSecurity};
 
 use super::Line;
-use super::who::{Who, client_is_internal};
+use super::who::Who;
 
 /// Sets the security columns, those of RBAC excepted.
 pub(super) fn derive<'a>(line: &Line<'a>, who: &Who, decision: Decision, row: &mut Row<'a>) {
@@ -31,16 +28,12 @@ pub(super) fn derive<'a>(line: &Line<'a>, who: &Who, decision: Decision, row: &m
 
 /// Sets the columns of RBAC. Apart, because who judged a request also tells who wrote its line.
 pub(super) fn rbac<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Decision {
-    let parse = |json: &str| match line.memo {
-        Some(memo) => memo.metadata(json),
-        None => Arc::new(Metadata::parse(json)),
-    };
-    let metadata = |key: Key| line.get(key).map(parse).unwrap_or_default();
+    let metadata = |key: Key| line.get(key).map(Metadata::parse).unwrap_or_default();
     let (http, tcp) = (metadata(Key::Rbac), metadata(Key::RbacTcp));
     // of a repeated key any value may be the genuine one: a denial counts
     let keys = [Key::ResponseCodeDetails, Key::ConnectionTerminationDetails].into_iter();
     let details: Vec<&str> = keys.flat_map(|key| line.get(key).into_iter().chain(line.fields.further(key))).collect();
-    let logged = line.fields.carries(Key::ResponseCodeDetails);
+    let logged = line.carries(Key::ResponseCodeDetails);
     let details = Details { texts: &details, of_responses: logged };
     let repeated: Vec<Metadata> = line.fields.further(Key::Rbac).map(Metadata::parse).collect();
     let first = http.decide(details);
@@ -68,9 +61,9 @@ fn transport<'a>(line: &Line<'a>, who: &Who, row: &mut Row<'a>) -> TransportSecu
         true => (Key::UpstreamTlsVersion, Key::UpstreamTlsCipher),
         false => (Key::DownstreamTlsVersion, Key::DownstreamTlsCipher),
     };
-    row.set_text(Col::TlsVersion, line.fields.take(version));
-    row.set_text(Col::TlsCipher, line.fields.take(cipher));
-    let carried = line.fields.carries(version);
+    row.set_text(Col::TlsVersion, line.take(version));
+    row.set_text(Col::TlsCipher, line.take(cipher));
+    let carried = line.carries(version);
     let security = if client_side {
         let flags = line.get(Key::ResponseFlags).unwrap_or_default();
         let hop = ClientHop {
@@ -78,8 +71,8 @@ fn transport<'a>(line: &Line<'a>, who: &Who, row: &mut Row<'a>) -> TransportSecu
             tls_version: line.has(version),
             carried,
             http: line.log_type == LogType::Http,
-            upstream_host: line.has(Key::UpstreamHost),
-            internal: line.get(Key::UpstreamHost).is_some_and(is_internal),
+            upstream_host: line.signs.upstream_host,
+            internal: line.signs.host_internal,
             failed: line.has(Key::UpstreamTransportFailureReason) || flags.split(',').any(|flag| flag == "UF"),
         };
         hop.security()
@@ -90,14 +83,14 @@ fn transport<'a>(line: &Line<'a>, who: &Who, row: &mut Row<'a>) -> TransportSecu
             // at a waypoint the TLS is the tunnel's, outside of what it logs: only the tunnel's peer tells. Without a
             // reporter the line may be a client's.
             carried: match who.reporter {
-                Some(Reporter::Waypoint) => carried && line.fields.carries(Key::PeerPrincipal),
+                Some(Reporter::Waypoint) => carried && line.carries(Key::PeerPrincipal),
                 Some(_) => carried,
                 None => false,
             },
             filter_chain_not_found: line.filter_chain_not_found,
             failure_reason: line.get(Key::DownstreamTransportFailureReason),
             sni: line.has(Key::RequestedServerName),
-            internal: client_is_internal(line),
+            internal: line.signs.client_internal,
         };
         hop.security()
     };

@@ -1,8 +1,5 @@
 //! Who logged a line, and who spoke to whom: reporter, addresses, principals, service.
 
-use std::borrow::Cow;
-
-use crate::address::{Address, is_internal};
 use crate::cluster::fqdn_of_sni;
 use crate::destination_service::{Names, destination_service};
 use crate::identity::{self, Parts, Principal};
@@ -18,17 +15,18 @@ use super::Line;
 /// What the security columns need to know about the two sides.
 pub(super) struct Who {
     pub(super) reporter: Option<Reporter>,
+    pub(super) direction: Option<Direction>,
     /// The source's identity comes from a completed mutual TLS handshake.
     pub(super) verified: bool,
 }
 
-/// Sets the columns of the two sides.
+/// Sets the columns of the two sides, their addresses excepted.
 pub(super) fn derive<'a>(line: &Line<'a>, decision: Decision, row: &mut Row<'a>) -> Who {
     let (reporter, direction) = reporter(&evidence(line, decision));
     row.set_text(Col::Reporter, reporter.map(Reporter::as_str));
     row.set_text(Col::Direction, direction.map(Direction::as_str));
-    addresses(line, reporter, direction, row);
-    let verified = principals(line, reporter, row);
+    let identity = principals(line, reporter, row);
+    row.set_text(Col::Claims, claims(line, direction, identity));
 
     let names = Names {
         fqdn: line.cluster.and_then(|cluster| cluster.fqdn()),
@@ -41,17 +39,13 @@ pub(super) fn derive<'a>(line: &Line<'a>, decision: Decision, row: &mut Row<'a>)
     if taken {
         line.fields.mark_taken(Key::UpstreamService);
     }
-    Who { reporter, verified }
+    Who { reporter, direction, verified: identity == Identity::Verified }
 }
 
 fn evidence<'a>(line: &Line<'a>, decision: Decision) -> Evidence<'a> {
-    let ip = |key: Key| line.get(key).and_then(Address::parse).map(|address| address.ip);
-    let client = ip(Key::DownstreamDirectRemoteAddress).or_else(|| ip(Key::DownstreamRemoteAddress));
-    let own = ip(Key::UpstreamLocalAddress);
-    let client_in_own_pod = client.is_some() && client == own;
     Evidence {
         cluster: line.cluster,
-        cluster_carried: line.fields.carries(Key::UpstreamCluster),
+        cluster_carried: line.carries(Key::UpstreamCluster),
         denied: decision == Decision::Deny,
         black_hole: line.black_hole,
         route_name: line.get(Key::RouteName),
@@ -62,93 +56,34 @@ fn evidence<'a>(line: &Line<'a>, decision: Decision) -> Evidence<'a> {
         protocol: line.has(Key::Protocol),
         sni: line.has(Key::RequestedServerName),
         mesh_sni: line.get(Key::RequestedServerName).is_some_and(|sni| fqdn_of_sni(sni).is_some()),
-        gateway_name: gateway_name(line),
-        client_in_own_pod,
-        called_itself: client.is_some()
-            && own.is_some()
-            && !client_in_own_pod
-            && ip(Key::DownstreamLocalAddress) == own,
+        gateway_name: line.options.gateways.matches(line.get(Key::PodName), line.get(Key::PodServiceAccount)),
+        client_in_own_pod: line.signs.client_in_own_pod,
+        called_itself: line.signs.called_itself,
     }
 }
 
-fn gateway_name(line: &Line<'_>) -> bool {
-    let (pod, account) = (line.get(Key::PodName), line.get(Key::PodServiceAccount));
-    let matches = || line.options.gateways.matches(pod, account);
-    match (line.memo, pod.or(account)) {
-        (_, None) => false,
-        (Some(memo), _) => memo.is_gateway(pod.unwrap_or_default(), account.unwrap_or_default(), matches),
-        (None, _) => matches(),
-    }
+/// What of the line only a caller says, as names of columns. A sidecar's inbound routes rewrite nothing: what says so there was sent along.
+fn claims(line: &Line<'_>, direction: Option<Direction>, identity: Identity) -> Option<String> {
+    let inbound = direction == Some(Direction::Inbound);
+    let claims = [
+        (inbound && line.signs.original_path, "original_path"),
+        (inbound && line.signs.original_host, "original_host"),
+        (line.signs.portless_client, "claimed_client_ip"),
+        (identity == Identity::Claimed, "source_principal"),
+    ];
+    let claims: Vec<&str> = claims.into_iter().filter_map(|(claimed, column)| claimed.then_some(column)).collect();
+    (!claims.is_empty()).then(|| claims.join(","))
 }
 
-fn addresses<'a>(line: &Line<'a>, reporter: Option<Reporter>, direction: Option<Direction>, row: &mut Row<'a>) {
-    let fields = line.fields;
-    let address = |key: Key| line.get(key).and_then(At::parse);
-    let direct = address(Key::DownstreamDirectRemoteAddress);
-    let remote = address(Key::DownstreamRemoteAddress);
-    // port 0: not an end of the connection, but taken from x-forwarded-for
-    let source = direct.or(remote.filter(|remote| remote.address.port != Some(0)));
-    if direct.is_some() {
-        fields.mark_taken(Key::DownstreamDirectRemoteAddress);
-    }
-    // a client's line without the direct address: the client is in the pod, and its address is the one that the proxy
-    // connects from (its port is not)
-    let own = || address(Key::UpstreamLocalAddress).filter(|_| reporter == Some(Reporter::Source) && remote.is_some());
-    let client = source.or_else(own);
-    row.set_text(Col::SourceIp, client.map(At::ip));
-    if let Some(source) = source {
-        set_port(row, Col::SourcePort, source.address);
-    }
-    if let Some(remote) = remote {
-        let claimed = client.map(|client| client.address.ip) != Some(remote.address.ip);
-        if claimed {
-            row.set_text(Col::ClaimedClientIp, Some(remote.ip()));
-        }
-        let portless = matches!(remote.address.port, None | Some(0));
-        if source.map(|source| source.address) == Some(remote.address) || portless {
-            fields.mark_taken(Key::DownstreamRemoteAddress);
-        }
-    }
-
-    let upstream = address(Key::UpstreamHost).filter(|_| direction == Some(Direction::Outbound));
-    let destination = upstream.or_else(|| {
-        let local = address(Key::DownstreamLocalAddress)?;
-        fields.mark_taken(Key::DownstreamLocalAddress);
-        Some(local)
-    });
-    if let Some(destination) = destination {
-        row.set_text(Col::DestinationIp, Some(destination.ip()));
-        set_port(row, Col::DestinationPort, destination.address);
-    }
-    let same =
-        |upstream: At| address(Key::DownstreamLocalAddress).is_some_and(|local| local.address == upstream.address);
-    if upstream.is_some_and(same) {
-        fields.mark_taken(Key::DownstreamLocalAddress);
-    }
-}
-
-/// An address and the text that it was read from.
-#[derive(Debug, Clone, Copy)]
-struct At<'a> {
-    address: Address,
-    text: &'a str,
-}
-
-impl<'a> At<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        Some(At { address: Address::parse(text)?, text })
-    }
-
-    /// The IP address in its canonical form.
-    fn ip(self) -> Cow<'a, str> {
-        self.address.ip_text(self.text)
-    }
-}
-
-fn set_port(row: &mut Row<'_>, column: Col, address: Address) {
-    if let Some(port) = address.port {
-        row.set(column, Value::Int32(i32::from(port)));
-    }
+/// What the source's identity rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Identity {
+    /// A certificate, of a handshake that completed.
+    Verified,
+    /// A certificate of a handshake that failed, or of which nobody says that it completed.
+    Claimed,
+    /// None is logged.
+    Unknown,
 }
 
 /// The keys that an identity rests on: certificates, whether the handshake completed, and whose line it is. Where a line
@@ -167,8 +102,8 @@ const IDENTITY: &[Key] = &[
     Key::RouteName,
 ];
 
-/// Sets the principals; says whether the source's is verified.
-fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>) -> bool {
+/// Sets the principals; says what the source's rests on.
+fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>) -> Identity {
     let server_side = line.has(Key::DownstreamPeerUriSan) || line.has(Key::DownstreamLocalUriSan);
     let (source_keys, destination_keys) = identity::keys(reporter, server_side);
     let logged_source = first_principal(line, source_keys);
@@ -179,13 +114,17 @@ fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>
         _ => Key::DownstreamTransportFailureReason,
     };
     let claimed = line.log_type == LogType::Listener || line.has(failure) || line.fields.repeats(IDENTITY);
-    let verified = logged_source.is_some() && !claimed;
+    let identity = match logged_source {
+        None => Identity::Unknown,
+        Some(_) if claimed => Identity::Claimed,
+        Some(_) => Identity::Verified,
+    };
 
     let own = || own_principal(line);
     let source = logged_source.or_else(|| (reporter == Some(Reporter::Source)).then(own)?);
     let destination = logged_destination.or_else(|| (reporter == Some(Reporter::Destination)).then(own)?);
     if let Some(source) = source {
-        row.set(Col::IdentityVerified, Value::Boolean(verified));
+        row.set(Col::IdentityVerified, Value::Boolean(identity == Identity::Verified));
         set_principal(
             row,
             [Col::SourcePrincipal, Col::SourceNamespace, Col::SourceServiceAccount, Col::SourceTrustDomain],
@@ -201,7 +140,7 @@ fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>
         ];
         set_principal(row, columns, destination);
     }
-    verified
+    identity
 }
 
 fn first_principal<'a>(line: &Line<'a>, keys: &[Key]) -> Option<Principal<'a>> {
@@ -231,11 +170,4 @@ fn set_principal<'a>(row: &mut Row<'a>, columns: [Col; 4], principal: Principal<
     row.set_text(namespace, principal.parts.map(|parts| parts.namespace));
     row.set_text(service_account, principal.parts.map(|parts| parts.service_account));
     row.set_text(trust_domain, principal.parts.map(|parts| parts.trust_domain));
-}
-
-/// Whether the client is another listener of the same proxy.
-pub(super) fn client_is_internal(line: &Line<'_>) -> bool {
-    [Key::DownstreamDirectRemoteAddress, Key::DownstreamRemoteAddress]
-        .into_iter()
-        .any(|key| line.get(key).is_some_and(is_internal))
 }

@@ -1,94 +1,96 @@
-//! The bytes behind the text columns of one batch: lines as they came, and texts that were made of them.
+//! The bytes behind the text columns of one batch: blocks of the input as they came, and texts that were made of them.
 //!
 //! ```text
-//!  lines   blocks of 1 MiB   ◀── a value that stands in the line as it is: a view of these bytes, no copy
-//!  made    blocks of 64 KiB  ◀── everything else: log_id, extra, decoded escapes, canonical addresses
+//!  block   of the input, shared       ◀── a value that stands in a line as it is: a view of these bytes, no copy
+//!  made    pages of 64 KiB            ◀── everything else: log_id, extra, names of edges, decoded escapes, canonical addresses
 //! ```
-//! Each line is copied once, into a block; every text column of its row then points into it. A block is never grown, so that what points into it
-//! stays where it is.
+//! A page is never grown, so that what points into it stays where it is. Buffers are numbered in the order in which they are first needed.
 
+use arrow::array::builder::make_view;
 use arrow::buffer::Buffer;
 
-/// Which of the two kinds of blocks.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Holds {
-    Lines = 0,
-    Made = 1,
-}
+/// Bytes of a page.
+const PAGE: usize = 64 << 10;
 
-/// Blocks of one kind.
-#[derive(Debug)]
+/// The buffers of one batch.
+#[derive(Debug, Default)]
 pub(crate) struct Arena {
-    holds: Holds,
-    block_bytes: usize,
-    blocks: Vec<Vec<u8>>,
+    buffers: Vec<Bytes>,
+    /// The block that lines are read from: where it is in memory, how long, and its number.
+    block: Option<(usize, usize, u32)>,
+    /// Number of the page that is written to.
+    page: Option<u32>,
 }
 
-/// Where bytes of a block stand, for views of them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Origin {
-    /// Number of the buffer among those of the batch.
-    pub(crate) buffer: u32,
-    /// Bytes from the start of the buffer.
-    pub(crate) offset: u32,
+#[derive(Debug)]
+enum Bytes {
+    Block(Buffer),
+    Page(Vec<u8>),
 }
 
 impl Arena {
-    pub(crate) fn new(holds: Holds) -> Self {
-        let block_bytes = match holds {
-            Holds::Lines => 1 << 20,
-            Holds::Made => 64 << 10,
-        };
-        Arena { holds, block_bytes, blocks: Vec::new() }
+    /// From now on, lines are of this block.
+    pub(crate) fn enter(&mut self, block: &Buffer) {
+        let number = self.add(Bytes::Block(block.clone()));
+        self.block = Some((block.as_ptr() as usize, block.len(), number));
     }
 
-    /// Copies bytes in.
-    pub(crate) fn put(&mut self, bytes: &[u8]) -> Origin {
-        let fits = self.blocks.last().is_some_and(|block| block.capacity() - block.len() >= bytes.len());
-        if !fits {
-            self.blocks.push(Vec::with_capacity(self.block_bytes.max(bytes.len())));
+    /// A view of the text: in the block if it stands there, else of a copy.
+    #[inline]
+    pub(crate) fn view(&mut self, text: &str) -> u128 {
+        let bytes = text.as_bytes();
+        // up to twelve bytes stand in the view itself
+        if bytes.len() <= 12 {
+            return make_view(bytes, 0, 0);
         }
-        let buffer = number(self.holds, self.blocks.len() - 1);
-        let Some(block) = self.blocks.last_mut() else { return Origin { buffer, offset: 0 } };
-        // a block is as long as the longest line at most, and lines are bounded below 4 GiB
-        let offset = u32::try_from(block.len()).unwrap_or(u32::MAX);
-        block.extend_from_slice(bytes);
-        Origin { buffer, offset }
-    }
-
-    /// The bytes that were put in last.
-    pub(crate) fn last(&self, length: usize) -> &[u8] {
-        let block = self.blocks.last().map(Vec::as_slice).unwrap_or_default();
-        block.len().checked_sub(length).and_then(|start| block.get(start..)).unwrap_or_default()
-    }
-
-    /// Gives the room of the bytes that were put in last back: nothing points to them.
-    pub(crate) fn take_back(&mut self, length: usize) {
-        if let Some(block) = self.blocks.last_mut() {
-            block.truncate(block.len().saturating_sub(length));
+        match self.within_block(bytes) {
+            Some((buffer, offset)) => make_view(bytes, buffer, offset),
+            None => self.made(&[text]),
         }
     }
 
-    fn take(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.blocks)
+    /// A view of a copy of the texts, one after the other.
+    pub(crate) fn made(&mut self, texts: &[&str]) -> u128 {
+        let length: usize = texts.iter().map(|text| text.len()).sum();
+        let fits = |page: &mut Vec<u8>| page.capacity() - page.len() >= length;
+        let current = self.page.filter(|number| self.page_of(*number).is_some_and(fits));
+        let page = current.unwrap_or_else(|| self.add(Bytes::Page(Vec::with_capacity(PAGE.max(length)))));
+        self.page = Some(page);
+        let Some(bytes) = self.page_of(page) else { return 0 };
+        let start = bytes.len();
+        texts.iter().for_each(|text| bytes.extend_from_slice(text.as_bytes()));
+        // pages are short, unless one text fills it: and texts are bounded below 4 GiB
+        make_view(bytes.get(start..).unwrap_or_default(), page, u32::try_from(start).unwrap_or(u32::MAX))
     }
-}
 
-/// Lines and made texts take turns.
-fn number(holds: Holds, block: usize) -> u32 {
-    u32::try_from(block * 2 + holds as usize).unwrap_or(u32::MAX)
-}
+    /// The buffers, each at its number; the arena starts anew.
+    pub(crate) fn take(&mut self) -> Vec<Buffer> {
+        let buffers = std::mem::take(self).buffers.into_iter();
+        buffers
+            .map(|bytes| match bytes {
+                Bytes::Block(block) => block,
+                Bytes::Page(page) => Buffer::from_vec(page),
+            })
+            .collect()
+    }
 
-/// The buffers of both, each at its number; the arenas start anew.
-pub(crate) fn buffers(lines: &mut Arena, made: &mut Arena) -> Vec<Buffer> {
-    let (mut lines, mut made) = (lines.take().into_iter(), made.take().into_iter());
-    let mut buffers = Vec::new();
-    loop {
-        let (line, text) = (lines.next(), made.next());
-        if line.is_none() && text.is_none() {
-            return buffers;
+    #[inline]
+    fn within_block(&self, text: &[u8]) -> Option<(u32, u32)> {
+        let (start, length, number) = self.block?;
+        let offset = (text.as_ptr() as usize).checked_sub(start)?;
+        let inside = offset.checked_add(text.len()).is_some_and(|end| end <= length);
+        inside.then_some((number, u32::try_from(offset).ok()?))
+    }
+
+    fn page_of(&mut self, number: u32) -> Option<&mut Vec<u8>> {
+        match self.buffers.get_mut(number as usize) {
+            Some(Bytes::Page(page)) => Some(page),
+            _ => None,
         }
-        buffers.push(Buffer::from_vec(line.unwrap_or_default()));
-        buffers.push(Buffer::from_vec(text.unwrap_or_default()));
+    }
+
+    fn add(&mut self, bytes: Bytes) -> u32 {
+        self.buffers.push(bytes);
+        u32::try_from(self.buffers.len() - 1).unwrap_or(u32::MAX)
     }
 }

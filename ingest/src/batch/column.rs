@@ -1,146 +1,159 @@
-//! The builder of one column.
+//! The builder of one column: cells are set by row number, those in between are null.
 
 use std::sync::Arc;
 
-use arrow::array::builder::{NullBufferBuilder, make_view};
-use arrow::array::{
-    ArrayBuilder, ArrayRef, BinaryViewBuilder, BooleanBuilder, Int32Builder, Int64Builder, TimestampMicrosecondBuilder,
-};
-use arrow::buffer::Buffer;
+use arrow::array::{ArrayRef, BinaryViewArray, BooleanArray, Int32Array, Int64Array, TimestampMicrosecondArray, new_null_array};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 
-use super::arena::{Arena, Origin};
-use crate::row::Value;
 use crate::schema::ColumnType;
 use crate::unchecked::string_views;
 
+/// The cells of one column.
 #[derive(Debug)]
-pub(super) enum ColumnBuilder {
-    Text(Views),
-    Binary(BinaryViewBuilder),
-    Int64(Int64Builder),
-    Int32(Int32Builder),
-    Boolean(BooleanBuilder),
-    Timestamp(TimestampMicrosecondBuilder),
+pub(super) struct Column {
+    data_type: ColumnType,
+    cells: Cells,
+    valid: Bits,
+    /// Rows for which room is made at first.
+    expected: usize,
 }
 
-/// Views of texts: all of them of the batch's buffers.
 #[derive(Debug)]
-pub(super) struct Views {
-    views: Vec<u128>,
-    nulls: NullBufferBuilder,
+enum Cells {
+    /// Nothing was set yet.
+    None,
+    /// Views of the batch's buffers.
+    Text(Vec<u128>),
+    /// Integers of 64 bits, and times.
+    Int64(Vec<i64>),
+    Int32(Vec<i32>),
+    Boolean(Bits),
+    Binary(Vec<Box<[u8]>>),
 }
 
-/// Where texts come from and where they go.
-#[derive(Debug)]
-pub(super) struct Texts<'a> {
-    /// The line that the row is made of, and where it stands.
-    pub(super) line: &'a [u8],
-    pub(super) origin: Origin,
-    pub(super) made: &'a mut Arena,
+/// One bit a row.
+#[derive(Debug, Default)]
+pub(super) struct Bits(Vec<u64>);
+
+impl Bits {
+    #[inline]
+    pub(super) fn set(&mut self, row: usize) {
+        let word = row / 64;
+        if word >= self.0.len() {
+            self.0.resize((word + 1).max(self.0.len() * 2), 0);
+        }
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= 1 << (row % 64);
+        }
+    }
+
+    fn clear(&mut self, row: usize) {
+        if let Some(word) = self.0.get_mut(row / 64) {
+            *word &= !(1 << (row % 64));
+        }
+    }
+
+    fn buffer(self, rows: usize) -> BooleanBuffer {
+        let mut words = self.0;
+        words.resize(rows.div_ceil(64), 0);
+        BooleanBuffer::new(Buffer::from_vec(words), 0, rows)
+    }
 }
 
-impl Texts<'_> {
-    #[inline]
-    fn view(&mut self, text: &str) -> u128 {
-        let bytes = text.as_bytes();
-        // up to twelve bytes stand in the view itself
-        if bytes.len() <= 12 {
-            return make_view(bytes, 0, 0);
+/// Sets a cell of a vector that grows as rows come.
+macro_rules! set {
+    ($column:ident, $row:ident, $variant:ident, $value:expr, $empty:expr) => {{
+        if matches!($column.cells, Cells::None) {
+            $column.cells = Cells::$variant(vec![$empty; $column.expected.max($row + 1)]);
         }
-        let Origin { buffer, offset } = self.within_line(bytes).unwrap_or_else(|| self.made.put(bytes));
-        make_view(bytes, buffer, offset)
+        if let Cells::$variant(cells) = &mut $column.cells {
+            if $row >= cells.len() {
+                cells.resize(($row + 1).max(cells.len() * 2), $empty);
+            }
+            if let Some(cell) = cells.get_mut($row) {
+                *cell = $value;
+                $column.valid.set($row);
+            }
+        }
+    }};
+}
+
+impl Column {
+    pub(super) fn new(data_type: ColumnType) -> Self {
+        Column { data_type, cells: Cells::None, valid: Bits::default(), expected: 0 }
     }
 
-    /// Where the text stands, if it is a piece of the line itself.
+    /// Makes room for so many rows when the first is set.
+    pub(super) fn expect(&mut self, rows: usize) {
+        self.expected = rows;
+    }
+
     #[inline]
-    fn within_line(&self, text: &[u8]) -> Option<Origin> {
-        let start = (text.as_ptr() as usize).checked_sub(self.line.as_ptr() as usize)?;
-        let inside = start.checked_add(text.len()).is_some_and(|end| end <= self.line.len());
-        let offset = u32::try_from(start).ok()?.checked_add(self.origin.offset)?;
-        inside.then_some(Origin { offset, ..self.origin })
+    pub(super) fn set_view(&mut self, row: usize, view: u128) {
+        set!(self, row, Text, view, 0);
+    }
+
+    #[inline]
+    pub(super) fn set_int64(&mut self, row: usize, value: i64) {
+        set!(self, row, Int64, value, 0);
+    }
+
+    #[inline]
+    pub(super) fn set_int32(&mut self, row: usize, value: i32) {
+        set!(self, row, Int32, value, 0);
+    }
+
+    pub(super) fn set_boolean(&mut self, row: usize, value: bool) {
+        if matches!(self.cells, Cells::None) {
+            self.cells = Cells::Boolean(Bits::default());
+        }
+        if let Cells::Boolean(cells) = &mut self.cells {
+            if value { cells.set(row) } else { cells.clear(row) }
+            self.valid.set(row);
+        }
+    }
+
+    pub(super) fn set_binary(&mut self, row: usize, value: &[u8]) {
+        set!(self, row, Binary, value.into(), Box::default());
+    }
+
+    /// The array of the first `rows` cells; the column starts anew. `nulls` has an array of nulls of each type that was needed before.
+    pub(super) fn finish(&mut self, rows: usize, buffers: &Arc<[Buffer]>, nulls: &mut Nulls) -> ArrayRef {
+        let valid = NullBuffer::new(std::mem::take(&mut self.valid).buffer(rows));
+        let valid = Some(valid).filter(|valid| valid.null_count() > 0);
+        fn cut<T: Clone>(mut cells: Vec<T>, rows: usize, empty: T) -> Vec<T> {
+            cells.resize(rows, empty);
+            cells
+        }
+        match std::mem::replace(&mut self.cells, Cells::None) {
+            Cells::None => nulls.of(self.data_type, rows),
+            Cells::Text(views) => Arc::new(string_views(cut(views, rows, 0), buffers, valid)),
+            Cells::Int64(cells) if self.data_type == ColumnType::Timestamp => {
+                let times = TimestampMicrosecondArray::new(cut(cells, rows, 0).into(), valid);
+                Arc::new(times.with_data_type(self.data_type.arrow()))
+            }
+            Cells::Int64(cells) => Arc::new(Int64Array::new(cut(cells, rows, 0).into(), valid)),
+            Cells::Int32(cells) => Arc::new(Int32Array::new(cut(cells, rows, 0).into(), valid)),
+            Cells::Boolean(cells) => Arc::new(BooleanArray::new(cells.buffer(rows), valid)),
+            Cells::Binary(cells) => Arc::new(BinaryViewArray::from_iter_values(cells.iter().take(rows))),
+        }
     }
 }
 
-impl ColumnBuilder {
-    pub(super) fn new(data_type: ColumnType, rows: usize) -> Self {
-        match data_type {
-            ColumnType::Text => {
-                ColumnBuilder::Text(Views { views: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) })
-            }
-            ColumnType::Binary => ColumnBuilder::Binary(BinaryViewBuilder::new()),
-            ColumnType::Int64 => ColumnBuilder::Int64(Int64Builder::with_capacity(rows)),
-            ColumnType::Int32 => ColumnBuilder::Int32(Int32Builder::with_capacity(rows)),
-            ColumnType::Boolean => ColumnBuilder::Boolean(BooleanBuilder::with_capacity(rows)),
-            ColumnType::Timestamp => {
-                let builder = TimestampMicrosecondBuilder::with_capacity(rows);
-                ColumnBuilder::Timestamp(builder.with_data_type(data_type.arrow()))
-            }
-        }
-    }
+/// Arrays of nulls, made once: most columns of most formats are empty.
+#[derive(Debug, Default)]
+pub(super) struct Nulls {
+    arrays: Vec<(ColumnType, ArrayRef)>,
+}
 
-    /// Appends the value of a row; the rows before it that have none are null.
-    #[inline]
-    pub(super) fn append(&mut self, row: usize, value: &Value<'_>, texts: &mut Texts<'_>) {
-        if self.len() < row {
-            self.pad(row);
+impl Nulls {
+    fn of(&mut self, data_type: ColumnType, rows: usize) -> ArrayRef {
+        self.arrays.retain(|(known, array)| *known != data_type || array.len() >= rows);
+        if let Some((_, array)) = self.arrays.iter().find(|(known, _)| *known == data_type) {
+            return array.slice(0, rows);
         }
-        match (self, value) {
-            (ColumnBuilder::Text(builder), Value::Text(text)) => {
-                builder.views.push(texts.view(text));
-                builder.nulls.append_non_null();
-            }
-            (ColumnBuilder::Binary(builder), Value::Binary(bytes)) => builder.append_value(bytes),
-            (ColumnBuilder::Int64(builder), Value::Int64(number)) => builder.append_value(*number),
-            (ColumnBuilder::Int32(builder), Value::Int32(number)) => builder.append_value(*number),
-            (ColumnBuilder::Boolean(builder), Value::Boolean(truth)) => builder.append_value(*truth),
-            (ColumnBuilder::Timestamp(builder), Value::Timestamp(micros)) => builder.append_value(*micros),
-            // null, or of another type, which `Row::set` rules out
-            (builder, _) => builder.pad(row + 1),
-        }
-    }
-
-    /// Cells so far.
-    #[inline]
-    pub(super) fn len(&self) -> usize {
-        match self {
-            ColumnBuilder::Text(builder) => builder.views.len(),
-            ColumnBuilder::Binary(builder) => builder.len(),
-            ColumnBuilder::Int64(builder) => builder.len(),
-            ColumnBuilder::Int32(builder) => builder.len(),
-            ColumnBuilder::Boolean(builder) => builder.len(),
-            ColumnBuilder::Timestamp(builder) => builder.len(),
-        }
-    }
-
-    /// Appends nulls until there are so many cells.
-    pub(super) fn pad(&mut self, rows: usize) {
-        let nulls = rows.saturating_sub(self.len());
-        match self {
-            ColumnBuilder::Text(builder) => {
-                builder.views.resize(builder.views.len() + nulls, 0);
-                builder.nulls.append_n_nulls(nulls);
-            }
-            ColumnBuilder::Binary(builder) => (0..nulls).for_each(|_| builder.append_null()),
-            ColumnBuilder::Int64(builder) => builder.append_nulls(nulls),
-            ColumnBuilder::Int32(builder) => builder.append_nulls(nulls),
-            ColumnBuilder::Boolean(builder) => builder.append_nulls(nulls),
-            ColumnBuilder::Timestamp(builder) => builder.append_nulls(nulls),
-        }
-    }
-
-    /// The array; `buffers` are those of the batch.
-    pub(super) fn finish(&mut self, buffers: &Arc<[Buffer]>) -> ArrayRef {
-        match self {
-            ColumnBuilder::Text(builder) => {
-                let rows = builder.views.len();
-                let views = std::mem::replace(&mut builder.views, Vec::with_capacity(rows));
-                Arc::new(string_views(views, buffers, builder.nulls.finish()))
-            }
-            ColumnBuilder::Binary(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Int64(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Int32(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Boolean(builder) => Arc::new(builder.finish()),
-            ColumnBuilder::Timestamp(builder) => Arc::new(builder.finish()),
-        }
+        let array = new_null_array(&data_type.arrow(), rows);
+        self.arrays.push((data_type, Arc::clone(&array)));
+        array
     }
 }

@@ -107,7 +107,8 @@ fn batches_fill_up_and_untaken_ones_are_in_the_rest() {
     assert_eq!((rest.rows.num_rows(), rest.rejects.num_rows(), rest.lines), (4, 1, 5));
     assert_eq!((rest.bytes, rest.coverage.rows()), (input.len() as u64, 4));
     let taken = decode(options, &[input.as_bytes()]);
-    assert_eq!(taken.iter().map(|batch| batch.lines).collect::<Vec<_>>(), [2, 2, 1]);
+    // what a block holds is decoded in one go, so the last one's full batches are in the rest, too
+    assert_eq!(taken.iter().map(|batch| batch.lines).collect::<Vec<_>>(), [5]);
     let rows: Vec<String> = taken.iter().flat_map(|batch| shown(&batch.rows)).collect();
     assert_eq!(rows, shown(&rest.rows));
 }

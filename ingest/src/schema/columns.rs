@@ -81,6 +81,7 @@ columns! {
     DestinationPort "destination_port" Int32 optional, "TCP port; on inbound lines the workload's", ["upstream_host", "downstream_local_address"], "with destination_ip", "upstream_remote_address, downstream_local_address", "as destination_ip";
     DestinationService "destination_service" Text optional, "fully qualified host name", ["upstream_cluster", "upstream_service", "requested_server_name", "authority"], "the cluster's host, else %CLUSTER_METADATA(istio:services)%, else an outbound_ SNI, else authority, else SNI", "upstream_cluster", "the line names no host";
     IdentityVerified "identity_verified" Boolean optional, "true: the source principal comes from a completed mutual TLS handshake; false, too, where the line repeats a key that it rests on", ["downstream_peer_uri_san", "upstream_local_uri_san", "peer_principal"], "derived", "tls_properties", "no source principal";
+    Claims "claims" Text optional, "names of columns, comma-separated", ["original_path", "original_host", "downstream_remote_address", "downstream_peer_uri_san"], "derived: what on this line only a caller says", "", "nothing on the line is a mere claim (what a caller always chooses, as user_agent and sni, is not listed); of claimed columns none may be counted as identity";
     Authority "authority" Text optional, "as sent by the caller, with port", ["authority"], "%REQ(:AUTHORITY)%", "request.authority", "not HTTP, none sent, or ambiguous_quoted in extra";
     OriginalHost "original_host" Text optional, "host before a rewrite", ["original_host"], "%REQ(X-ENVOY-ORIGINAL-HOST)%", "", "not rewritten; on inbound lines a value is forged";
     UpstreamCluster "upstream_cluster" Text optional, "Envoy cluster name without a trailing `;`", ["upstream_cluster"], "%UPSTREAM_CLUSTER_RAW%", "upstream_cluster", "no route, answered by the proxy, or a text line with two tails (ambiguous_quoted in extra)";
@@ -142,6 +143,7 @@ columns! {
 
     // the rest
     Signals "signals" Int64 required, "bits of schema::signals", [], "derived", "", "never";
+    Edge "edge" Int64 required, "a stable hash of who called whom and how it ended", [], "derived from reporter, log_type, the principals, destination_service, outcome, decision, transport and egress", "", "never";
     Extra "extra" Text optional, "JSON object: every key that no column took, sorted; duplicate_keys: {key: [further values]} of a repeated key; of a text line ambiguous_quoted (quoted fields that a header's quotes made ambiguous, raw) and ambiguous_server_name (server name and route)", [], "any other key", "", "every key found its column";
 }
 

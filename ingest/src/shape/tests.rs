@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
+use crate::fields::Fields;
+use crate::json;
 
 fn shown(fields: &Fields<'_>) -> Vec<(String, String)> {
     let mut shown: Vec<_> = fields.left_over().map(|(name, json)| (name.to_owned(), json.into_owned())).collect();
@@ -13,16 +15,16 @@ fn fitted(lines: &[&str]) -> Vec<bool> {
     let mut shapes = Shapes::default();
     let names = FieldMap::default();
     let fits = lines.iter().map(|line| {
-        let lessons = shapes.lessons;
-        let (mut fields, mut judge) = (Fields::new(), Fields::new());
-        let fast = shapes.parse(line, &names, 4, &mut fields);
+        let (mut slots, mut judge) = (Slots::new(), Fields::new());
+        let fast = shapes.read(line, 4, &mut slots).map(|layout| slots.fields(layout));
         let plain = json::parse(line, &names, 4, &mut judge);
-        match (fast, plain) {
-            (Ok(()), Ok(())) => assert_eq!(shown(&fields), shown(&judge), "{line}"),
-            (Err(fast), Err(plain)) => assert_eq!(fast, plain, "{line}"),
-            (fast, plain) => panic!("{line}: {} {}", fast.is_ok(), plain.is_ok()),
+        if let Some(fields) = &fast {
+            assert_eq!(plain, Ok(()), "{line}");
+            assert_eq!(shown(fields), shown(&judge), "{line}");
+        } else if plain.is_ok() {
+            shapes.learn(line, &names);
         }
-        shapes.lessons == lessons
+        fast.is_some()
     });
     fits.collect()
 }
@@ -31,7 +33,7 @@ fn fitted(lines: &[&str]) -> Vec<bool> {
 fn lines_of_one_proxy_fit() {
     let lines = [
         r#"{"method":"GET","path":"/a","other":[1,{"x":"é"}],"response_code":200,"rbac":null}"#,
-        r#"{"method":"PUT","path":"/b\"\\","other":[1,{"x":"é"}],"response_code":0,"rbac":{"a":"b"}}"#,
+        r#"{"method":"PUT","path":"/b","other":[1,{"x":"é"}],"response_code":0,"rbac":{"a":"b"}}"#,
         r#"{"path":"-","response_code":-1.5}"#,
         r#"{"response_code":true}"#,
         r#"{"rbac":{"a":"b"}}"#,
@@ -48,6 +50,7 @@ fn anything_odd_is_left_to_the_general_parser() {
         r#"{"method": "GET"}"#,
         r#"{"method":"GET","new":1}"#,
         r#"{"method":"\u0041"}"#,
+        r#"{"method":"GET","path":"/b\"\\"}"#,
         r#"{"meth\u006fd":"GET"}"#,
         r#"{"method":"GET",}"#,
         r#"{"method":"GET"}}"#,
@@ -60,11 +63,7 @@ fn anything_odd_is_left_to_the_general_parser() {
         r#"{}"#,
         r#"{"method":tru}"#,
     ] {
-        assert_eq!(
-            fitted(&[known, odd]),
-            [false, json::parse(odd, &FieldMap::default(), 4, &mut Fields::new()).is_err()],
-            "{odd}"
-        );
+        assert_eq!(fitted(&[known, odd]), [false, false], "{odd}");
     }
 }
 
@@ -81,7 +80,7 @@ fn runs_of_nulls() {
         r#"{"path":null,"rbac":null,"other":null"#,
         r#"{"path":null,"rbac":null,"other":null,"path":1}"#,
     ];
-    assert_eq!(fitted(&lines), [false, true, true, true, true, true, true, true, false]);
+    assert_eq!(fitted(&lines), [false, true, true, true, true, true, false, false, false]);
 }
 
 #[test]
@@ -90,7 +89,7 @@ fn a_shape_is_no_larger_than_its_line() {
     let nulls: Vec<String> = (0..KEYS).map(|n| format!("\"{}\":null", name(n))).collect();
     let line = format!("{{{}}}", nulls.join(","));
     let shape = Shape::of(&line, &FieldMap::default()).unwrap();
-    let runs: Vec<&NullRun> = shape.runs.iter().flatten().collect();
+    let runs: Vec<&NullRun> = shape.keys.iter().filter_map(|key| key.run.as_ref()).collect();
     assert_eq!(runs.len(), KEYS - 1);
     assert!(runs.iter().all(|run| Arc::ptr_eq(&run.text, &runs[0].text)), "the ends of one run share its text");
     // one key more is no shape
@@ -109,7 +108,8 @@ fn lines_without_a_shape_are_not_learned_for_ever() {
     let mut shapes = Shapes::default();
     for n in 0..1000 {
         let line = format!(r#"{{"k{n}":1}}"#);
-        shapes.parse(&line, &FieldMap::default(), 4, &mut Fields::new()).unwrap();
+        assert!(shapes.read(&line, 4, &mut Slots::new()).is_none());
+        shapes.learn(&line, &FieldMap::default());
     }
     assert_eq!((shapes.shapes.len(), shapes.lessons), (SHAPES, LESSONS));
 }

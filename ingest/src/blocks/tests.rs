@@ -6,18 +6,24 @@ use proptest::prelude::*;
 type Seen = (u64, u64, u64, Vec<u8>, Option<(u64, String)>);
 
 fn split(max: usize, pieces: &[&[u8]]) -> Vec<Seen> {
-    let mut seen = Vec::new();
-    let mut each = |line: Line<'_>| {
-        seen.push(match line {
+    split_by(Blocks::new(max), pieces)
+}
+
+fn split_by(mut blocks: Blocks, pieces: &[&[u8]]) -> Vec<Seen> {
+    let mut seen: Vec<Seen> = Vec::new();
+    let too_long = |at: Place, long: LongLine| (at.number, at.offset, at.span, long.sample, Some((long.length, long.sha256)));
+    let mut each = |piece: Piece<'_>| match piece {
+        Piece::Lines(_, lines) => seen.extend(lines.map(|line| match line {
             Line::Whole(at, text) => (at.number, at.offset, at.span, text.to_vec(), None),
-            Line::TooLong(at, long) => (at.number, at.offset, at.span, long.sample, Some((long.length, long.sha256))),
-        });
+            Line::TooLong(at, long) => too_long(at, long),
+        })),
+        Piece::TooLong(at, long) => seen.push(too_long(at, long)),
     };
-    let mut splitter = LineSplitter::new(max);
     for piece in pieces {
-        splitter.push(piece, &mut each);
+        blocks.push(piece, &mut each);
+        assert!(!blocks.space().is_empty());
     }
-    splitter.finish(&mut each);
+    blocks.finish(&mut each);
     seen
 }
 
@@ -59,10 +65,12 @@ fn a_long_line_keeps_a_sample_its_length_and_its_hash() {
 
 proptest! {
     #[test]
-    fn any_cutting_yields_the_same_lines(input in "[a\r\n\u{feff}]{0,40}", size in 1usize..9, max in 0usize..6) {
+    fn any_cutting_yields_the_same_lines(
+        input in "[a\r\n\u{feff}]{0,60}", size in 1usize..9, max in 0usize..9, first in 1usize..9, block in 1usize..20,
+    ) {
         let whole = split(max, &[input.as_bytes()]);
         let pieces: Vec<&[u8]> = input.as_bytes().chunks(size).collect();
-        prop_assert_eq!(&split(max, &pieces), &whole);
+        prop_assert_eq!(&split_by(Blocks::sized(max, first, block), &pieces), &whole);
         prop_assert_eq!(whole.iter().map(|line| line.2).sum::<u64>(), input.len() as u64);
     }
 }

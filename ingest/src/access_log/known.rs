@@ -1,0 +1,122 @@
+//! The fast way to a row: the line's edge was derived before, so that only what is different on every line is looked at.
+//!
+//! ```text
+//!  Slots ─▶ addresses, signs ─▶ edge known? ── yes ─▶ time, texts, numbers, ends, extra ─▶ the batch's columns
+//!                                     └─ no ─▶ the plain way
+//! ```
+//! [`super::derive`] is the judge: both must write the same row.
+
+use crate::batch::BatchBuilder;
+use crate::edge::{self, Edge};
+use crate::endpoints::Addresses;
+use crate::fields::integer;
+use crate::key::{KEY_COUNT, Key};
+use crate::schema::Col;
+use crate::slots::{Layout, Slots};
+use crate::time;
+
+use super::{INT32S, INT64S, TEXTS, trace_id};
+
+/// What is done with the value of a key that names no edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    Text(Col),
+    Int64(Col),
+    Int32(Col),
+    StartTime,
+    CertificateEnd,
+    Traceparent,
+    /// It is one of the line's addresses, or goes into `extra`.
+    Other,
+}
+
+const PLANS: [Plan; KEY_COUNT] = {
+    let mut plans = [Plan::Other; KEY_COUNT];
+    let mut place = 0;
+    while place < TEXTS.len() {
+        plans[TEXTS[place].0 as usize] = Plan::Text(TEXTS[place].1);
+        place += 1;
+    }
+    place = 0;
+    while place < INT64S.len() {
+        plans[INT64S[place].0 as usize] = Plan::Int64(INT64S[place].1);
+        place += 1;
+    }
+    place = 0;
+    while place < INT32S.len() {
+        plans[INT32S[place].0 as usize] = Plan::Int32(INT32S[place].1);
+        place += 1;
+    }
+    plans[Key::StartTime as usize] = Plan::StartTime;
+    plans[Key::DownstreamPeerCertVEnd as usize] = Plan::CertificateEnd;
+    plans[Key::Traceparent as usize] = Plan::Traceparent;
+    plans
+};
+
+/// Writes the row of a line whose edge is known. `None`, and nothing written: it has no time that can be read.
+pub(crate) fn write(
+    slots: &Slots<'_>,
+    layout: &Layout,
+    addresses: &Addresses<'_>,
+    (edge, number): (&Edge, u32),
+    line: u64,
+    rows: &mut BatchBuilder,
+    scratch: &mut String,
+) -> Option<()> {
+    let started = slots.get(Key::StartTime).and_then(time::parse)?;
+    let mut taken = edge.taken.with(Key::StartTime);
+    let mut duration = None;
+    rows.int64(Col::Time, started);
+    for key in slots.present().without(edge::TEXTS).iter() {
+        let text = slots.get(key).unwrap_or_default();
+        match PLANS.get(key as usize).copied().unwrap_or(Plan::Other) {
+            Plan::Text(column) => rows.text(column, text),
+            Plan::Int64(column) => {
+                let Some(value) = integer(text) else { continue };
+                if key == Key::Duration {
+                    duration = Some(value);
+                }
+                rows.int64(column, value);
+            }
+            Plan::Int32(column) => {
+                let Some(value) = integer(text) else { continue };
+                rows.int32(column, value);
+            }
+            Plan::CertificateEnd => {
+                let Some(end) = time::parse(text) else { continue };
+                rows.int64(Col::PeerCertEnd, end);
+            }
+            Plan::Traceparent => {
+                let Some(id) = trace_id(text) else { continue };
+                rows.text(Col::TraceId, id);
+            }
+            Plan::StartTime | Plan::Other => continue,
+        }
+        taken = taken.with(key);
+    }
+    rows.int64(Col::EndedAt, time::ended_at(started, duration));
+
+    let ends = addresses.endpoints(edge.reporter, edge.direction);
+    for (column, ip) in [
+        (Col::SourceIp, &ends.source_ip),
+        (Col::ClaimedClientIp, &ends.claimed_client_ip),
+        (Col::DestinationIp, &ends.destination_ip),
+    ] {
+        if let Some(ip) = ip {
+            rows.text(column, ip);
+        }
+    }
+    for (column, port) in [(Col::SourcePort, ends.source_port), (Col::DestinationPort, ends.destination_port)] {
+        if let Some(port) = port {
+            rows.int32(column, i32::from(port));
+        }
+    }
+    let left = slots.present().without(taken.union(ends.taken));
+    if !left.is_empty() || slots.has_rest() {
+        scratch.clear();
+        slots.write_extra(left, layout, scratch);
+        rows.text(Col::Extra, scratch);
+    }
+    rows.end_row(number, line, slots.carried());
+    Some(())
+}

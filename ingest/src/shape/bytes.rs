@@ -1,0 +1,88 @@
+//! Comparing a few bytes without calling a function for it: the keys of a line are short, and there are seventy of them.
+
+/// The bytes of a key, ready to be compared.
+#[derive(Debug, Clone)]
+pub(super) struct Literal {
+    bytes: Box<[u8]>,
+    /// The first and the last eight or sixteen bytes, which may overlap; together they are all of up to 32.
+    ends: Ends,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ends {
+    /// 8 to 16 bytes.
+    Short(u64, u64),
+    /// 16 to 32 bytes.
+    Long(u128, u128),
+    Other,
+}
+
+impl Literal {
+    pub(super) fn new(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let ends = match (first16(bytes).zip(last16(bytes)), first8(bytes).zip(last8(bytes))) {
+            (Some((first, last)), _) if bytes.len() <= 32 => Ends::Long(first, last),
+            (None, Some((first, last))) => Ends::Short(first, last),
+            _ => Ends::Other,
+        };
+        Literal { bytes: bytes.into(), ends }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether the text starts with it.
+    #[inline]
+    pub(super) fn starts(&self, text: &[u8]) -> bool {
+        let Some(text) = text.get(..self.bytes.len()) else { return false };
+        match self.ends {
+            Ends::Long(first, last) => first16(text) == Some(first) && last16(text) == Some(last),
+            Ends::Short(first, last) => first8(text) == Some(first) && last8(text) == Some(last),
+            Ends::Other => text == &*self.bytes,
+        }
+    }
+}
+
+#[inline]
+fn first16(bytes: &[u8]) -> Option<u128> {
+    bytes.first_chunk().map(|chunk| u128::from_le_bytes(*chunk))
+}
+
+#[inline]
+fn last16(bytes: &[u8]) -> Option<u128> {
+    bytes.last_chunk().map(|chunk| u128::from_le_bytes(*chunk))
+}
+
+#[inline]
+fn first8(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+#[inline]
+fn last8(bytes: &[u8]) -> Option<u64> {
+    bytes.last_chunk().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn every_length_and_every_difference() {
+        let text = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJ";
+        for length in 1..=40 {
+            let literal = Literal::new(&text[..length]);
+            assert_eq!(literal.len(), length);
+            assert!(literal.starts(text.as_bytes()));
+            assert!(!literal.starts(&text.as_bytes()[..length - 1]));
+            for place in 0..length {
+                let mut other = text.as_bytes().to_vec();
+                other[place] ^= 1;
+                assert!(!literal.starts(&other), "{length} {place}");
+            }
+        }
+    }
+}
