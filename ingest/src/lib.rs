@@ -33,6 +33,8 @@ mod key;
 mod log_type;
 mod options;
 mod rbac;
+#[allow(dead_code)] // wired in by the decoder
+mod redact;
 mod reject;
 mod reporter;
 mod row;
@@ -48,4 +50,5 @@ pub use coverage::Coverage;
 pub use decoder::{AccessLogBatch, Decoder};
 pub use field_map::{FieldMap, FieldMapError};
 pub use options::{DecodeOptions, GatewayNames, GatewayNamesError};
+pub use redact::Redaction;
 pub use reject::{Reject, RejectReason};

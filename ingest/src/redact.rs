@@ -1,0 +1,205 @@
+//! Secrets are taken out of a line before a row, a sample of a reject or a report keeps them: Istio's default formats log query strings, and
+//! tokens, passwords and authorization codes stand in those.
+//!
+//! ```text
+//! path, referer, redirect target   text      ─┐                        /cb?state=7&code=[redacted]
+//! user agent, authority, SNI, ...  jwt_only   ├▶ JWTs ─▶ parameters    [redacted-jwt]
+//! extra, any other JSON            json       │          members       {"authorization":"[redacted]"}
+//! the bytes of a reject            bytes     ─┘          all of these
+//! ```
+//!
+//! * Names and everything around a value stay byte for byte, so that an investigation sees which parameter was sent, and that it was not empty
+//!   (an empty value stays empty).
+//! * What a name is: it is percent-decoded (as often as it is encoded), upper and lower case are alike, `-` and `_` do not count
+//!   (`access-token`, `accessToken`), and of `user[password]` or `user.password` the innermost part counts.
+//! * Where it may stand: in a query, a fragment or `;matrix=parameters` of a path, also in those of a URL that is itself percent-encoded within
+//!   a parameter (`next=%2Fcb%3Fcode%3D7`).
+//! * A JWT is told by its shape: `eyJ` starts the base64url of `{"`. So is one whose dots are percent-encoded.
+//!
+//! Invariants: nothing is added where nothing was found (the value comes back borrowed); redacting twice is redacting once; time is linear in
+//! the length, whatever the bytes. Absent on purpose: secrets in path segments, in the user part of a URL, and in JSON within a JSON string.
+
+mod json;
+mod jwt;
+mod names;
+mod params;
+mod raw;
+mod splice;
+
+use std::borrow::Cow;
+
+use names::Names;
+use splice::{splice, then};
+
+/// Stands for the value of a sensitive parameter or member.
+const VALUE: &str = "[redacted]";
+/// Stands for a JWT.
+const JWT: &str = "[redacted-jwt]";
+
+/// Parameters whose values are secrets, and headers that a format may log as keys of their own.
+///
+/// A name is here if whoever reads its value can act as somebody else: a credential, a session, a one-time code, or a signature that makes a
+/// URL a key. Names that mostly mean something else are not, for a redacted value is one that no detection can read and no analyst can compare:
+/// `key`, `id`, `state`, `nonce`, `user`, `email`, `sid`, `ticket`, `hash`, `page_token` and `X-Amz-Credential` (an id) are left alone.
+/// `code` is here, though it may be a country: an authorization code in a redirect is what Istio's default formats leak most.
+const DEFAULT_NAMES: [&str; 74] = [
+    // tokens
+    "token",
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "auth_token",
+    "session_token",
+    "private_token",
+    "api_token",
+    "bearer_token",
+    "reset_token",
+    "csrf_token",
+    "xsrf_token",
+    "oauth_token",
+    "jwt",
+    // what an OAuth, OpenID Connect or SAML login passes through the browser
+    "code",
+    "code_verifier",
+    "device_code",
+    "user_code",
+    "oauth_verifier",
+    "assertion",
+    "client_assertion",
+    "SAMLResponse",
+    "SAMLart",
+    // passwords and codes that people type
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pass",
+    "pwd",
+    "new_password",
+    "old_password",
+    "current_password",
+    "confirm_password",
+    "password_confirmation",
+    "otp",
+    "totp",
+    "pin",
+    "mfa_code",
+    "cvv",
+    "cvc",
+    // secrets of programs
+    "secret",
+    "client_secret",
+    "app_secret",
+    "api_secret",
+    "oauth_token_secret",
+    "api_key",
+    "access_key",
+    "secret_key",
+    "private_key",
+    "subscription_key",
+    "auth",
+    // signatures that make a URL a key: Amazon, Google, Azure, CloudFront, webhooks
+    "signature",
+    "sig",
+    "hmac",
+    "oauth_signature",
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-goog-signature",
+    // sessions
+    "session",
+    "session_id",
+    "sessid",
+    "jsessionid",
+    "phpsessid",
+    // headers
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "x-api-key",
+    "x-auth-token",
+    "x-csrf-token",
+    "x-xsrf-token",
+    "x-vault-token",
+    "x-forwarded-access-token",
+    "ocp-apim-subscription-key",
+];
+
+/// Which values are replaced before anything keeps a line. The default replaces JWTs wherever they stand and the values of parameters whose
+/// names say that they are secrets.
+#[derive(Debug, Clone)]
+pub struct Redaction {
+    /// `None`: nothing is replaced.
+    names: Option<Names>,
+}
+
+impl Redaction {
+    /// Everything is kept as it was logged: for logs that hold no secrets, or where they were taken out before.
+    #[must_use]
+    pub fn none() -> Self {
+        Redaction { names: None }
+    }
+
+    /// JWTs and the values of these parameters (and members of JSON) are replaced, no others. Upper and lower case, `-` and `_` are alike;
+    /// of `user[password]` the innermost part counts. To add to the default, chain its [`names`](Redaction::names).
+    pub fn with_names<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
+        Redaction { names: Some(Names::new(names.into_iter().map(Into::into).collect())) }
+    }
+
+    /// The names of sensitive parameters, as they were given.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().flat_map(Names::given)
+    }
+
+    /// A URL or path (or a query, or any text that may hold one): values of sensitive parameters and JWTs are replaced.
+    #[inline]
+    pub(crate) fn text<'a>(&self, value: &'a str) -> Cow<'a, str> {
+        match &self.names {
+            Some(names) => url(value, names),
+            None => Cow::Borrowed(value),
+        }
+    }
+
+    /// Any other text that a caller controls: JWTs are replaced.
+    #[inline]
+    pub(crate) fn jwt_only<'a>(&self, value: &'a str) -> Cow<'a, str> {
+        match &self.names {
+            Some(_) if memchr::memchr(b'J', value.as_bytes()).is_some() => {
+                splice::as_text(value, jwt::redact(value.as_bytes()))
+            }
+            _ => Cow::Borrowed(value),
+        }
+    }
+
+    /// A JSON text: its strings as [`text`](Redaction::text), and every string under a sensitive key. What was JSON still is.
+    pub(crate) fn json<'a>(&self, json: &'a str) -> Cow<'a, str> {
+        self.names.as_ref().map_or(Cow::Borrowed(json), |names| json::redact(json, names))
+    }
+
+    /// A line that could not be decoded, whatever it is: JWTs, values of what looks like a sensitive parameter or member, and what follows
+    /// `Bearer` or `Basic` in an authorization header.
+    pub(crate) fn bytes<'a>(&self, raw: &'a [u8]) -> Cow<'a, [u8]> {
+        self.names.as_ref().map_or(Cow::Borrowed(raw), |names| raw::redact(raw, names))
+    }
+}
+
+impl Default for Redaction {
+    fn default() -> Self {
+        Redaction::with_names(DEFAULT_NAMES)
+    }
+}
+
+/// JWTs first: what they leave behind may end a name, never the other way round.
+#[inline]
+fn url<'a>(value: &'a str, names: &Names) -> Cow<'a, str> {
+    // a parameter has a `=`, percent-encoded or not, and a JWT has a `J`: most paths have neither
+    if memchr::memchr3(b'=', b'%', b'J', value.as_bytes()).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let redacted = then(jwt::redact(value.as_bytes()), |text| splice(text, params::of_url(text, names), VALUE));
+    splice::as_text(value, redacted)
+}
+
+#[cfg(test)]
+mod tests;

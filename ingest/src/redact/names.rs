@@ -1,0 +1,131 @@
+//! Which names are sensitive.
+//!
+//! ```text
+//! user%5BPass-Word%5D ──decode──▶ user[Pass-Word] ──innermost part, lower case, no - and _──▶ password
+//! ```
+//! Empty parts and numbers are passed over: of `password[]` and `password[0]` the part `password` counts.
+
+use super::params::{Sign, sign};
+
+/// Longest part that is told from another, bytes; longer ones are told by their first so many.
+const LONGEST: usize = 64;
+
+/// Sensitive as a parameter, harmless as a member of JSON: `"code":"UNAVAILABLE"` is a status.
+const PARAMETERS_ONLY: [&[u8]; 1] = [b"code"];
+
+/// The sensitive names.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    given: Vec<String>,
+    /// As they are looked up, by their length.
+    by_length: Vec<Vec<Box<[u8]>>>,
+}
+
+impl Names {
+    pub(super) fn new(given: Vec<String>) -> Self {
+        let mut by_length: Vec<Vec<Box<[u8]>>> = vec![Vec::new(); LONGEST + 1];
+        for name in &given {
+            let part = innermost(name.as_bytes());
+            if let Some(same_length) = by_length.get_mut(part.length).filter(|_| part.length > 0)
+                && !same_length.iter().any(|known| **known == *part.bytes())
+            {
+                same_length.push(part.bytes().into());
+            }
+        }
+        Names { given, by_length }
+    }
+
+    pub(super) fn given(&self) -> impl Iterator<Item = &str> {
+        self.given.iter().map(String::as_str)
+    }
+
+    /// Whether the value of a parameter of that name is a secret.
+    #[inline]
+    pub(super) fn parameter(&self, name: &[u8]) -> bool {
+        match plain_length(name) {
+            Some(length) => self.of_length(length).any(|known| same(known, name)),
+            None => self.has(innermost(name).bytes()),
+        }
+    }
+
+    /// Whether the value of a member of JSON with that key is a secret.
+    #[inline]
+    pub(super) fn member(&self, name: &[u8]) -> bool {
+        self.parameter(name) && !PARAMETERS_ONLY.contains(&innermost(name).bytes())
+    }
+
+    fn has(&self, part: &[u8]) -> bool {
+        self.of_length(part.len()).any(|known| known == part)
+    }
+
+    fn of_length(&self, length: usize) -> impl Iterator<Item = &[u8]> {
+        self.by_length.get(length).into_iter().flatten().map(|name| &**name)
+    }
+}
+
+/// How many bytes of a name count, if it has but one part and nothing encoded: almost all are so, and are compared where they stand.
+#[inline]
+fn plain_length(name: &[u8]) -> Option<usize> {
+    let mut length = 0;
+    for byte in name {
+        match byte {
+            b'%' | b'[' | b']' | b'.' => return None,
+            b'-' | b'_' => {}
+            _ => length += 1,
+        }
+    }
+    (length <= LONGEST).then_some(length)
+}
+
+#[inline]
+fn same(known: &[u8], name: &[u8]) -> bool {
+    let counting = name.iter().filter(|byte| !matches!(byte, b'-' | b'_'));
+    counting.map(u8::to_ascii_lowercase).eq(known.iter().copied())
+}
+
+/// A part of a name as it is looked up.
+#[derive(Clone, Copy)]
+struct Part {
+    bytes: [u8; LONGEST],
+    length: usize,
+    /// It holds something that is no digit.
+    is_name: bool,
+}
+
+impl Part {
+    const EMPTY: Part = Part { bytes: [0; LONGEST], length: 0, is_name: false };
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.is_name |= !byte.is_ascii_digit();
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte.to_ascii_lowercase();
+            self.length += 1;
+        }
+    }
+}
+
+/// The last part that is a name.
+fn innermost(name: &[u8]) -> Part {
+    let mut last = Part::EMPTY;
+    let mut part = Part::EMPTY;
+    let mut at = 0;
+    while let Some(Sign { means, length, .. }) = sign(name, at) {
+        at += length;
+        match means {
+            b'[' | b']' | b'.' => {
+                if part.is_name {
+                    last = part;
+                }
+                part.length = 0;
+                part.is_name = false;
+            }
+            b'-' | b'_' => {}
+            byte => part.push(byte),
+        }
+    }
+    if part.is_name { part } else { last }
+}

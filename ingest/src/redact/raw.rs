@@ -1,0 +1,122 @@
+//! A line that could not be decoded, whatever it is: JSON, text, garbage, cut off anywhere.
+//!
+//! ```text
+//! {"authorization":"Basic YQ==","log":"{\"token\":\"x\"}", GET /?code=7 authorization: Bearer y
+//!                   ╵ member            ╵ member, escaped            ╵ parameter       ╵ credentials
+//! ```
+//! Each pass is linear and works on what the one before left: JWTs, credentials, members, parameters. All else stays byte for byte.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::names::Names;
+use super::splice::{splice, then};
+use super::{VALUE, jwt, params};
+use crate::fields::is_null;
+
+/// The header whose value is a scheme and credentials.
+const AUTHORIZATION: &[u8] = b"authorization";
+const SCHEMES: [&[u8]; 2] = [b"bearer", b"basic"];
+/// Blanks, quotes and backslashes between the header, its colon and its value: more are something else.
+const FILL: usize = 8;
+
+/// The bytes without secrets.
+pub(super) fn redact<'a>(raw: &'a [u8], names: &Names) -> Cow<'a, [u8]> {
+    let redacted = jwt::redact(raw);
+    let redacted = then(redacted, |raw| splice(raw, credentials(raw), VALUE));
+    let redacted = then(redacted, |raw| splice(raw, members(raw, names), VALUE));
+    then(redacted, |raw| splice(raw, params::of_raw(raw, names), VALUE))
+}
+
+/// What stands behind `authorization: Bearer` and its like, in any of the ways to write a header.
+fn credentials(raw: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let separator = at + memchr::memchr2(b':', b'=', raw.get(at..)?)?;
+            at = separator + 1;
+            let (before, after) = (raw.get(..separator)?, raw.get(at..)?);
+            let header = before.get(..before.len() - fill(before.iter().rev()))?;
+            let name = header.get(header.len().saturating_sub(AUTHORIZATION.len())..)?;
+            if !name.eq_ignore_ascii_case(AUTHORIZATION) {
+                continue;
+            }
+            let scheme = at + fill(after.iter());
+            if let Some(value) = behind_scheme(raw, scheme) {
+                at = value.end;
+                return Some(value);
+            }
+        }
+    })
+}
+
+fn behind_scheme(raw: &[u8], at: usize) -> Option<Range<usize>> {
+    let word = |scheme: &&[u8]| raw.get(at..at + scheme.len()).is_some_and(|word| word.eq_ignore_ascii_case(scheme));
+    let blank = at + SCHEMES.iter().find(|scheme| word(scheme))?.len();
+    let blanks = raw.get(blank..)?.iter().take_while(|byte| **byte == b' ').count();
+    let start = blank + blanks;
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\'' | b'\\' | b',' | 0..=b' ' | 0x7f);
+    let rest = raw.get(start..)?;
+    let length = rest.iter().position(ends).unwrap_or(rest.len());
+    let value = rest.get(..length)?;
+    (blanks > 0 && length > 0 && value != VALUE.as_bytes()).then_some(start..start + length)
+}
+
+fn fill<'a>(bytes: impl Iterator<Item = &'a u8>) -> usize {
+    bytes.take(FILL).take_while(|byte| matches!(byte, b' ' | b'"' | b'\'' | b'\\')).count()
+}
+
+/// Values of `"name":"value"`, quotes escaped or not.
+fn members<'a>(raw: &'a [u8], names: &'a Names) -> impl Iterator<Item = Range<usize>> + 'a {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            // whatever stands before a quote, a colon and a quote may be a name
+            let quote = at + memchr::memchr(b'"', raw.get(at..)?)?;
+            let before = raw.get(at..quote)?;
+            at = quote + 1;
+            let name = before.get(..before.len() - backslashes(before))?;
+            let Some(value) = value_start(raw, at).filter(|_| names.member(name)) else { continue };
+            let value = value..value_end(raw, value);
+            at = value.end;
+            // what is between here and the closing quote is backslashes
+            at += raw.get(at..)?.iter().position(|byte| *byte == b'"').map_or(0, |quote| quote + 1);
+            let text = raw.get(value.clone())?;
+            if text != VALUE.as_bytes() && !std::str::from_utf8(text).is_ok_and(is_null) {
+                return Some(value);
+            }
+        }
+    })
+}
+
+/// How many backslashes the bytes end with.
+fn backslashes(bytes: &[u8]) -> usize {
+    bytes.iter().rev().take_while(|byte| **byte == b'\\').count()
+}
+
+/// Where the string starts that is the value of a name that ended here.
+fn value_start(raw: &[u8], at: usize) -> Option<usize> {
+    let skip = |at: usize, blank: fn(&u8) -> bool| {
+        at + raw.get(at..).unwrap_or_default().iter().take_while(|byte| blank(byte)).count()
+    };
+    let colon = skip(at, |byte| matches!(byte, b' ' | b'\t'));
+    (raw.get(colon) == Some(&b':')).then_some(())?;
+    let value = skip(colon + 1, |byte| matches!(byte, b' ' | b'\t'));
+    let quote = skip(value, |byte| *byte == b'\\');
+    (raw.get(quote) == Some(&b'"')).then_some(quote + 1)
+}
+
+/// Where the string ends that starts here: at a quote of the same nesting, or where the line was cut off. A quote that n backslashes escape
+/// closes at the next one behind n of them, or behind n and as many as an escaped backslash at the end of the value takes.
+fn value_end(raw: &[u8], start: usize) -> usize {
+    let escaped = backslashes(raw.get(..start - 1).unwrap_or_default());
+    let mut at = start;
+    while let Some(quote) = memchr::memchr(b'"', raw.get(at..).unwrap_or_default()).map(|quote| at + quote) {
+        let run = backslashes(raw.get(start..quote).unwrap_or_default());
+        if run % (2 * (escaped + 1)) == escaped {
+            return quote - escaped;
+        }
+        at = quote + 1;
+    }
+    raw.len()
+}

@@ -1,0 +1,432 @@
+//! Tables of what is found where, and the properties of the four doors.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::fields::json_string;
+use crate::key::Key;
+
+const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJib2IifQ.c2ln";
+
+fn text(value: &str) -> String {
+    Redaction::default().text(value).into_owned()
+}
+
+fn json(value: &str) -> String {
+    Redaction::default().json(value).into_owned()
+}
+
+fn bytes(value: &str) -> String {
+    String::from_utf8(Redaction::default().bytes(value.as_bytes()).into_owned()).unwrap()
+}
+
+#[test]
+fn parameters_of_urls() {
+    for (url, redacted) in [
+        ("/cb?state=7&code=4/0Ab&scope=a", "/cb?state=7&code=[redacted]&scope=a"),
+        ("/?token=a==", "/?token=[redacted]"),
+        ("/?TOKEN=a&Access-Token=b&accessToken=c", "/?TOKEN=[redacted]&Access-Token=[redacted]&accessToken=[redacted]"),
+        ("/?%74oken=a&%2574oken=b", "/?%74oken=[redacted]&%2574oken=[redacted]"),
+        ("/?X-Amz-Credential=a&X-Amz-Signature=b", "/?X-Amz-Credential=a&X-Amz-Signature=[redacted]"),
+        ("/?user[password]=a&user%5Bname%5D=b", "/?user[password]=[redacted]&user%5Bname%5D=b"),
+        ("/?user%5Bpassword%5D%5B%5D=a&pin[0]=b", "/?user%5Bpassword%5D%5B%5D=[redacted]&pin[0]=[redacted]"),
+        ("/?session[user]=a&session[pass]=b", "/?session[user]=a&session[pass]=[redacted]"),
+        ("/?user.password=a", "/?user.password=[redacted]"),
+        ("/a#access_token=b&token_type=c", "/a#access_token=[redacted]&token_type=c"),
+        ("/a?x=1#/in?token=b", "/a?x=1#/in?token=[redacted]"),
+        ("/a?x=1;token=b;y=2", "/a?x=1;token=[redacted];y=2"),
+        // a piece without a name is more of the value
+        ("/a?password=a;b&x=1", "/a?password=[redacted]&x=1"),
+        ("/a?password=a;&x=1", "/a?password=[redacted];&x=1"),
+        ("/?token=a;token%3Db?token=c", "/?token=[redacted];token%3D[redacted]"),
+        ("token%3Da=;b/?token=c/d", "token%3D[redacted];b/?token=[redacted]"),
+        ("/a;jsessionid=b/c;v=2?x=1", "/a;jsessionid=[redacted]/c;v=2?x=1"),
+        ("/a;jsessionid=b?token=c/d?e", "/a;jsessionid=[redacted]?token=[redacted]"),
+        ("/reset/token=a/done", "/reset/token=[redacted]/done"),
+        ("https://a.example/x?pwd=a/b", "https://a.example/x?pwd=[redacted]"),
+        ("https://a.example/;sid=1;sig=a/b", "https://a.example/;sid=1;sig=[redacted]/b"),
+        // queries alone
+        ("token=a/b", "token=[redacted]"),
+        ("grant_type=password&password=a", "grant_type=password&password=[redacted]"),
+        // a URL within a parameter
+        ("/?next=/cb?code=a&x=1", "/?next=/cb?code=[redacted]&x=1"),
+        (
+            "/?next=%2Fcb%3Fcode%3Da%26x%3D1%26sig%3Db%23c&y=2",
+            "/?next=%2Fcb%3Fcode%3D[redacted]%26x%3D1%26sig%3D[redacted]%23c&y=2",
+        ),
+        ("/?next=%253Ftoken%253Da%2526b%26c", "/?next=%253Ftoken%253D[redacted]%2526b%26c"),
+        // an encoded separator belongs to a value that is not encoded itself
+        ("/?token=a%26b%3Dc&x=1", "/?token=[redacted]&x=1"),
+        ("/?token%3Da%26b", "/?token%3D[redacted]%26b"),
+        // nothing to hide
+        ("/?token=&x=1", "/?token=&x=1"),
+        ("/?token=[redacted]", "/?token=[redacted]"),
+        ("/?key=a&id=b&state=c&tokens=d&monkey=e&xtoken=f", "/?key=a&id=b&state=c&tokens=d&monkey=e&xtoken=f"),
+        ("/?q=token=a&b=code", "/?q=token=a&b=code"),
+        ("/code/token/a", "/code/token/a"),
+        ("/?%=a&%zz=b&%25252=c&=d", "/?%=a&%zz=b&%25252=c&=d"),
+        ("", ""),
+    ] {
+        assert_eq!(text(url), redacted, "{url}");
+    }
+}
+
+#[test]
+fn tokens_by_their_shape() {
+    let encoded = TOKEN.replace('.', "%2E");
+    let encoded_twice = TOKEN.replace('.', "%252e");
+    for (given, redacted) in [
+        (TOKEN.to_owned(), "[redacted-jwt]"),
+        (format!("/verify/{TOKEN}/x"), "/verify/[redacted-jwt]/x"),
+        (format!("/?q={TOKEN}&x=1"), "/?q=[redacted-jwt]&x=1"),
+        (format!("/?token={TOKEN}&x=1"), "/?token=[redacted]&x=1"),
+        (format!("/?q={encoded}&r={encoded_twice}"), "/?q=[redacted-jwt]&r=[redacted-jwt]"),
+        (format!("curl/8 (Bearer {TOKEN})"), "curl/8 (Bearer [redacted-jwt])"),
+        (format!("a{TOKEN},{TOKEN}"), "a[redacted-jwt],[redacted-jwt]"),
+        ("eyJhbGciOiJub25lIn0.e30.".to_owned(), "[redacted-jwt]"),
+        ("eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn.json".to_owned(), "[redacted-jwt].json"),
+        // two tokens one behind the other half of a third
+        (format!("eyJa/eyJb.c/{TOKEN}"), "eyJa/eyJb.c/[redacted-jwt]"),
+        ("eyJa.b eyJ J yJ eyJ. EYJA.b.c".to_owned(), "eyJa.b eyJ J yJ eyJ. EYJA.b.c"),
+    ] {
+        assert_eq!(text(&given), redacted, "{given}");
+        if !redacted.contains("[redacted]") {
+            assert_eq!(Redaction::default().jwt_only(&given), redacted, "{given}");
+        }
+    }
+    assert_eq!(Redaction::default().jwt_only("a?token=b"), "a?token=b");
+}
+
+#[test]
+fn strings_and_members_of_json() {
+    let jwt = format!(r#"{{"a":["{TOKEN}"]}}"#);
+    for (given, redacted) in [
+        (r#""/?token=a""#, r#""/?token=[redacted]""#),
+        (r#""\/?x=\"1\"\u0026\u0074oken=a\u0026\u00e9""#, r#""/?x=\"1\"&token=[redacted]&é""#),
+        (
+            r#"{ "authorization" : "Bearer a\"b" , "cookie":["a=b","c=d"],"n":1e400}"#,
+            r#"{ "authorization" : "[redacted]" , "cookie":["[redacted]","[redacted]"],"n":1e400}"#,
+        ),
+        (
+            r#"{"auth":{"user":"a","password":{"b":["c",1,null,true,"",{"d":"-"}]}},"e":"f"}"#,
+            r#"{"auth":{"user":"[redacted]","password":{"b":["[redacted]",1,null,true,"",{"d":"-"}]}},"e":"f"}"#,
+        ),
+        (r#"{"otp":123456,"a":"b"}"#, r#"{"otp":123456,"a":"b"}"#),
+        (
+            r#"{"x-api-key":"a","apiKey":"b","request.headers.cookie":"c"}"#,
+            r#"{"x-api-key":"[redacted]","apiKey":"[redacted]","request.headers.cookie":"[redacted]"}"#,
+        ),
+        (r#"{"\u0074oken":"a"}"#, r#"{"\u0074oken":"[redacted]"}"#),
+        (r#"{"code":"UNAVAILABLE","key":"a","state":"b"}"#, r#"{"code":"UNAVAILABLE","key":"a","state":"b"}"#),
+        (r#"{"/?token=a":{"b":"c"}}"#, r#"{"/?token=[redacted]":{"b":"c"}}"#),
+        (r#"{"token":[],"a":"b"}"#, r#"{"token":[],"a":"b"}"#),
+        (r#"[{"token":1},"a",{"b":"c"}]"#, r#"[{"token":1},"a",{"b":"c"}]"#),
+        (jwt.as_str(), r#"{"a":["[redacted-jwt]"]}"#),
+        // no JSON, or none that can be decoded
+        (r#""\ud83d?token=a""#, r#""[redacted]""#),
+        (r#"{"token":"a"#, r#"{"token":"[redacted]""#),
+        ("", ""),
+    ] {
+        assert_eq!(json(given), redacted, "{given}");
+    }
+}
+
+#[test]
+fn what_looks_like_a_secret_in_any_bytes() {
+    let line = format!("\"GET /{TOKEN} HTTP/1.1\"");
+    for (given, redacted) in [
+        (r#"[x] "GET /a?code=b&c=d HTTP/1.1" 200"#, r#"[x] "GET /a?code=[redacted]&c=d HTTP/1.1" 200"#),
+        (r#"{"path":"/a?x=1\u0026token=b\u0026y=2","#, r#"{"path":"/a?x=1\u0026token=[redacted]\u0026y=2","#),
+        (r#"{"body":"password=a b"#, r#"{"body":"password=[redacted] b"#),
+        (r#"{"log":"{\"url\":\"?token=a\"}"}"#, r#"{"log":"{\"url\":\"?token=[redacted]\"}"}"#),
+        ("a ;token=b; rv:1", "a ;token=[redacted]; rv:1"),
+        ("?token=a#b ?token=c\td", "?token=[redacted]#b ?token=[redacted]\td"),
+        (r#"{"authorization" : "Basic YQ==","#, r#"{"authorization" : "[redacted]","#),
+        (r#"{"log":"{\"token\": \"a\\\"b\",\"c\":1}"}"#, r#"{"log":"{\"token\": \"[redacted]\",\"c\":1}"}"#),
+        (r#"{"secret":"a\\","b":"c"}"#, r#"{"secret":"[redacted]","b":"c"}"#),
+        (r#"{"secret":"a\"b","c":"d"#, r#"{"secret":"[redacted]","c":"d"#),
+        (r#"{"secret":"cut of"#, r#"{"secret":"[redacted]"#),
+        (r#"{"secret":null,"token":"-","pin":""}"#, r#"{"secret":null,"token":"-","pin":""}"#),
+        ("Authorization: Bearer abc, x", "Authorization: Bearer [redacted], x"),
+        ("-H 'authorization: basic YQ=='", "-H 'authorization: basic [redacted]'"),
+        ("?authorization=Bearer abc d", "?authorization=[redacted] [redacted] d"),
+        ("a Bearer b, Basic c", "a Bearer b, Basic c"),
+        ("token=a code=403 msg=\"x\"", "token=a code=403 msg=\"x\""),
+        (line.as_str(), r#""GET /[redacted-jwt] HTTP/1.1""#),
+    ] {
+        assert_eq!(bytes(given), redacted, "{given}");
+    }
+    let garbage = b"\xff\xfe?token=\x80\x81&x=\xff";
+    assert_eq!(*Redaction::default().bytes(garbage), *b"\xff\xfe?token=[redacted]&x=\xff");
+}
+
+#[test]
+fn which_names() {
+    let default = Redaction::default();
+    assert_eq!(default.names().collect::<Vec<_>>(), DEFAULT_NAMES);
+    for name in DEFAULT_NAMES {
+        assert_eq!(text(&format!("/?{name}=a")), format!("/?{name}=[redacted]"));
+    }
+    // what columns are made of is never a secret by its name
+    for key in Key::ALL {
+        let line = format!(r#"{{"{}":"a"}}"#, key.name());
+        assert_eq!(json(&line), line);
+    }
+    let own = Redaction::with_names(["Ticket", "page[cursor]", "", "7"]);
+    assert_eq!(own.names().collect::<Vec<_>>(), ["Ticket", "page[cursor]", "", "7"]);
+    assert_eq!(own.text("/?ticket=a&token=b&cursor=c&7=d&=e"), "/?ticket=[redacted]&token=b&cursor=[redacted]&7=d&=e");
+    assert_eq!(own.json(r#"{"TICKET":"a"}"#), r#"{"TICKET":"[redacted]"}"#);
+    assert_eq!(Redaction::with_names(Vec::<String>::new()).text(TOKEN), JWT);
+    let long = "n".repeat(1000);
+    assert_eq!(Redaction::with_names([&long]).text(&format!("?{long}=a&nn=b")), format!("?{long}=[redacted]&nn=b"));
+
+    let none = Redaction::none();
+    assert_eq!(none.names().count(), 0);
+    let line = format!(r#"{{"token":"a","b":"?token={TOKEN}"}}"#);
+    assert_eq!(none.text(&line), line);
+    assert_eq!(none.jwt_only(&line), line);
+    assert_eq!(none.json(&line), line);
+    assert_eq!(*none.bytes(line.as_bytes()), *line.as_bytes());
+}
+
+/// Work grows with the length: these take debug builds a few seconds, and hours if it grew with the square of it.
+#[test]
+fn hostile_megabytes() {
+    let redaction = Redaction::default();
+    let start = Instant::now();
+    let redact = |hostile: &str| {
+        redaction.text(hostile);
+        redaction.jwt_only(hostile);
+        redaction.json(hostile);
+        redaction.bytes(hostile.as_bytes());
+    };
+    for piece in ["eyJ.", "eyJ", "?token="] {
+        redact(&piece.repeat((1 << 20) / piece.len()));
+    }
+    for piece in [
+        "eyJ%",
+        "eyJa.b",
+        "token=;",
+        "?token=;a",
+        "%25",
+        "%3Dtoken",
+        "%2525=",
+        "=",
+        "a",
+        ";",
+        "&",
+        "[",
+        "%3F",
+        "\\",
+        "\"",
+        "\\\"",
+        "\":\"",
+        "\"token\":",
+        "\"token\":\"\\",
+        "\" :\\",
+        "{\"a\":",
+        "authorization:",
+        "authorization:   ",
+    ] {
+        let hostile = piece.repeat((1 << 17) / piece.len());
+        redact(&hostile);
+        redact(&format!("?token={hostile}"));
+        redact(&format!("\"token\":\"{hostile}"));
+        redact(&format!("/a?{hostile}=\""));
+    }
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+/// A name in one of the ways to write it.
+fn name() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(DEFAULT_NAMES.to_vec());
+    let form = prop::sample::select(vec!["{}", "user[{}]", "user%5B{}%5D", "{}[]", "{}[0]", "a.b.{}"]);
+    (name, form, any::<u64>(), any::<u64>()).prop_map(|(name, form, upper, encode)| {
+        let written = name.chars().zip(0..64).map(|(c, bit)| {
+            let c = match c {
+                '-' if upper >> bit & 1 == 1 => '_',
+                '_' if upper >> bit & 1 == 1 => '-',
+                c if upper >> bit & 1 == 1 => c.to_ascii_uppercase(),
+                c => c,
+            };
+            if encode >> bit & 3 == 3 { format!("%{:02x}", u32::from(c)) } else { c.to_string() }
+        });
+        form.replace("{}", &written.collect::<String>())
+    })
+}
+
+/// What stands before a name and behind a value, and whether the `=` is encoded there.
+const PLACES: [(&str, &str, &str); 13] = [
+    ("/a?", "=", ""),
+    ("/a?", "=", "&x=1"),
+    ("/a?x=1&", "=", "#b"),
+    ("/a?x=1;", "=", ";y=2"),
+    ("/a;", "=", "/b?c=d"),
+    ("/a;v=1;", "=", "?c=d"),
+    ("/a#", "=", "&x=1"),
+    ("https://a.example/b?x=%20&", "=", "&y[z]=1"),
+    ("/a?next=/b?", "=", "&x=1"),
+    ("/a?next=%2Fb%3F", "%3D", "%26x%3D1&y=2"),
+    ("/a?next=%2Fb%3Fx%3D1%26", "%3d", "&y=2"),
+    ("/a?next=%252Fb%253F", "%253D", "%2526x%253D1&y=2"),
+    ("/a?q=eyJ&", "=", "&z=eyJa.b.c"),
+];
+
+fn planted() -> impl Strategy<Value = (String, String)> {
+    let place = prop::sample::select(PLACES.to_vec());
+    (place, name(), "[A-Za-z0-9._~+-]{16,40}").prop_map(|((before, equals, behind), name, secret)| {
+        // a dot of a JWT within the name would be one of its separators
+        (format!("{before}{name}{equals}{secret}{behind}"), secret)
+    })
+}
+
+/// Text of the pieces that mean something here.
+fn pieces() -> impl Strategy<Value = String> {
+    const PIECES: &[&str] = &[
+        "token",
+        "password",
+        "code",
+        "a",
+        "1",
+        "é",
+        "=",
+        "&",
+        "?",
+        ";",
+        "#",
+        "/",
+        "%3D",
+        "%3F",
+        "%26",
+        "%25",
+        "%3B",
+        "%",
+        "%74oken",
+        "25",
+        "eyJ",
+        ".",
+        "%2E",
+        "[",
+        "]",
+        "[redacted]",
+        "[redacted-jwt]",
+        "\"",
+        "\\",
+        "\\u0026",
+        ":",
+        ",",
+        " ",
+        "{",
+        "}",
+        "authorization",
+        "Bearer",
+        "-",
+        "_",
+        "\"token\":\"",
+        "?token=",
+        "eyJa.b.c",
+        "://",
+        "\n",
+    ];
+    prop::collection::vec(prop::sample::select(PIECES.to_vec()), 0..24).prop_map(|pieces| pieces.concat())
+}
+
+fn json_text() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        pieces().prop_map(|text| Value::from(text).to_string()),
+        any::<String>().prop_map(|text| Value::from(text).to_string()),
+        Just(r#""\u0074oken=a\/b""#.to_owned()),
+        Just("18446744073709551616".to_owned()),
+        Just("1e400".to_owned()),
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+    ];
+    leaf.prop_recursive(5, 32, 4, |inner| {
+        let key = prop_oneof![Just("authorization".to_owned()), Just("a.token".to_owned()), "[a-z]{1,4}", pieces(),];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|list| format!("[ {}]", list.join(" ,\n"))),
+            prop::collection::vec((key, inner), 0..4).prop_map(|pairs| {
+                let pairs = pairs.into_iter().map(|(key, value)| format!("{} :\t{value}", Value::from(key)));
+                format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
+            }),
+        ]
+    })
+}
+
+/// What is left of a JSON text without its strings: numbers and structure, byte for byte.
+fn frame(json: &str) -> String {
+    let mut frame = String::new();
+    let mut rest = json.chars();
+    while let Some(c) = rest.next() {
+        frame.push(c);
+        if c == '"' {
+            while let Some(c) = rest.next().filter(|c| *c != '"') {
+                if c == '\\' {
+                    rest.next();
+                }
+            }
+        }
+    }
+    frame
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_planted_secret_never_survives((url, secret) in planted()) {
+        let line = format!(r#"[2026-11-22T14:39:24.727Z] "GET {url} HTTP/1.1" 200 - "-" "{url}""#);
+        let object = format!(r#"{{"a":{},"headers":{{"cookie":["{secret}"]}}}}"#, json_string(&url));
+        for redacted in [text(&url), json(&object), bytes(&line), bytes(&format!(r#"{{"a":{},"#, json_string(&url)))] {
+            prop_assert!(!redacted.contains(&secret), "{}", redacted);
+            prop_assert!(redacted.contains("[redacted]"), "{}", redacted);
+        }
+        // the names and the rest stay
+        let (before, after) = url.split_once(&secret).unwrap();
+        prop_assert_eq!(text(&url), format!("{before}[redacted]{}", after.replace("eyJa.b.c", JWT)));
+    }
+
+    #[test]
+    fn text_without_secrets_is_borrowed(value in "[qxz019/?&;=#.%\\[\\]\"\\\\: Jye{}é-]{0,60}") {
+        prop_assume!(!value.contains("eyJ"));
+        let redaction = Redaction::default();
+        prop_assert!(matches!(redaction.text(&value), Cow::Borrowed(same) if same == value));
+        prop_assert!(matches!(redaction.jwt_only(&value), Cow::Borrowed(same) if same == value));
+        prop_assert!(matches!(redaction.bytes(value.as_bytes()), Cow::Borrowed(same) if same == value.as_bytes()));
+        let object = format!("{{\"xyz\":{}}}", json_string(&value));
+        prop_assert!(matches!(redaction.json(&object), Cow::Borrowed(same) if same == object));
+    }
+
+    #[test]
+    fn json_stays_json(given in json_text()) {
+        let redacted = json(&given);
+        prop_assert!(serde_json::from_str::<&serde_json::value::RawValue>(&redacted).is_ok(), "{}", redacted);
+        prop_assert_eq!(frame(&redacted), frame(&given));
+        prop_assert_eq!(json(&redacted), redacted);
+    }
+
+    #[test]
+    fn twice_is_once(given in pieces(), garbage in prop::collection::vec(any::<u8>(), 0..40)) {
+        let redaction = Redaction::default();
+        let once = text(&given);
+        prop_assert!(matches!(redaction.text(&once), Cow::Borrowed(same) if same == once), "{}", once);
+        let once = bytes(&given);
+        prop_assert!(matches!(redaction.bytes(once.as_bytes()), Cow::Borrowed(same) if same == once.as_bytes()), "{}", once);
+        let once = json(&given);
+        prop_assert_eq!(json(&once), once);
+        let once = redaction.bytes(&garbage);
+        prop_assert_eq!(&redaction.bytes(&once), &once);
+    }
+
+    #[test]
+    fn before_and_after_embedding_are_the_same(given in pieces(), url in planted()) {
+        for given in [given, url.0] {
+            let embedded = json(&json_string(&given));
+            prop_assert_eq!(serde_json::from_str::<String>(&embedded).unwrap(), text(&given));
+        }
+    }
+}
