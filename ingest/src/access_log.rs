@@ -79,7 +79,7 @@ pub(crate) fn decode(
             return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
         }
     }
-    derive(&fields, context, row)
+    derive(fields, context, row)
 }
 
 /// The line without the blanks that JSON may have around it.
@@ -89,12 +89,13 @@ pub(crate) fn trimmed(line: &str) -> &str {
 
 /// Makes the row of a line's fields.
 pub(crate) fn derive(
-    fields: &Fields<'_>,
+    mut fields: Fields<'_>,
     context: &Context<'_>,
     row: impl FnOnce(&Row<'_>, &Derived),
 ) -> Result<(), Refusal> {
+    fields.redact(&context.options.redaction);
     let mut values = Row::new();
-    let derived = row_of(fields, context, &mut values)?;
+    let derived = row_of(&fields, context, &mut values)?;
     row(&values, &derived);
     Ok(())
 }
@@ -229,7 +230,7 @@ fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>, row: &mut Row<'a>) 
         }
     }
     ends.taken.iter().for_each(|key| fields.mark_taken(key));
-    row.set_text(Col::Extra, extra(fields));
+    row.set_text(Col::Extra, extra(fields, &context.options.redaction));
     let Who { reporter, direction, .. } = who;
     Ok(Derived { carried: fields.carried(), taken: fields.taken(), reporter, direction })
 }

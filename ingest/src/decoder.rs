@@ -209,7 +209,8 @@ impl Assembly {
                 *numbered = (generation, self.builder.add_edge(edge));
             }
             let edge = (edge, numbered.1);
-            return known::write(slots, layout, &addresses, edge, place.number, &mut self.builder, scratch);
+            let line = (place.number, &self.options.redaction);
+            return known::write(slots, layout, &addresses, edge, line, &mut self.builder, scratch);
         }
         let context = access_log::Context {
             options: &self.options,
@@ -221,7 +222,7 @@ impl Assembly {
         let builder = &mut self.builder;
         let mut learned = None;
         // a refusal is made again by the plain way, from the whole line
-        let derived = access_log::derive(&fields, &context, |row, derived| learned = Some(append(builder, place, row, derived)));
+        let derived = access_log::derive(fields, &context, |row, derived| learned = Some(append(builder, place, row, derived)));
         derived.ok()?;
         let (edge, number) = learned?;
         edges.insert(hash, slots, signs, edge, (generation, number));
@@ -245,10 +246,10 @@ impl Assembly {
                 line: place.number,
                 offset: place.offset,
                 reason,
-                detail,
+                detail: self.options.redaction.text(&detail).into_owned(),
                 length: bytes.len() as u64,
                 sha256: hex(&Sha256::digest(bytes)),
-                sample: bytes.to_vec(),
+                sample: self.options.redaction.bytes(bytes).into_owned(),
             });
         }
     }
@@ -265,7 +266,7 @@ impl Assembly {
             ),
             length: long.length,
             sha256: long.sha256,
-            sample: long.sample,
+            sample: self.options.redaction.bytes(&long.sample).into_owned(),
         };
         self.builder.reject(reject);
     }

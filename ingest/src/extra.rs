@@ -1,11 +1,14 @@
 //! The column `extra`: whatever a line says that no column took, as the JSON text of an object.
 //!
-//! Keys are sorted by their bytes; values are the JSON text of the log, byte for byte, so numbers stay exact.
+//! Keys are sorted by their bytes; values are the JSON text of the log, byte for byte, so numbers stay exact. Secrets are taken out of the whole.
+
+use std::borrow::Cow;
 
 use crate::fields::{Fields, push_json_string};
+use crate::redact::Redaction;
 
 /// The object, or `None` where every value found its column.
-pub(crate) fn extra(fields: &Fields<'_>) -> Option<String> {
+pub(crate) fn extra(fields: &Fields<'_>, redaction: &Redaction) -> Option<String> {
     let mut left: Vec<_> = fields.left_over().collect();
     if left.is_empty() {
         return None;
@@ -21,5 +24,8 @@ pub(crate) fn extra(fields: &Fields<'_>) -> Option<String> {
         object.push_str(&json);
     }
     object.push('}');
-    Some(object)
+    match redaction.json(&object) {
+        Cow::Owned(redacted) => Some(redacted),
+        Cow::Borrowed(_) => Some(object),
+    }
 }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use crate::key::{KEY_COUNT, Key, KeySet};
+use crate::redact::Redaction;
 use crate::shape::plain_until;
 
 /// A value that is not null.
@@ -15,8 +16,8 @@ use crate::shape::plain_until;
 pub(crate) struct Field<'a> {
     /// A string decoded; a number, truth value, object or list as its JSON text.
     pub(crate) text: Cow<'a, str>,
-    /// The JSON text; `None` where the text format gave a string.
-    pub(crate) json: Option<&'a str>,
+    /// The JSON text; `None` where it is that of a string.
+    pub(crate) json: Option<Cow<'a, str>>,
     /// The name in the log, where it is not the canonical one.
     pub(crate) logged_as: Option<Cow<'a, str>>,
 }
@@ -47,6 +48,29 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Takes secrets out of what a caller can write. (What no column takes is redacted as a whole, see [`crate::extra`].)
+    pub(crate) fn redact(&mut self, redaction: &Redaction) {
+        for key in self.present.iter() {
+            let Some(Some(field)) = self.slots.get_mut(key as usize) else { continue };
+            let redacted = match redaction.of(key, &field.text) {
+                Cow::Borrowed(_) => continue,
+                Cow::Owned(redacted) => redacted,
+            };
+            // what is no string is its own JSON text
+            if field.json.as_ref().is_some_and(|json| !json.starts_with('"')) {
+                field.json = Some(Cow::Owned(redacted.clone()));
+            } else {
+                field.json = None;
+            }
+            field.text = Cow::Owned(redacted);
+        }
+        for (_, text) in &mut self.further {
+            if let Cow::Owned(redacted) = redaction.jwt_only(text) {
+                *text = Cow::Owned(redacted);
+            }
+        }
+    }
+
     /// Says that the line's format has these keys.
     pub(crate) fn carry(&mut self, keys: KeySet) {
         self.carried = self.carried.union(keys);
@@ -61,7 +85,7 @@ impl<'a> Fields<'a> {
             _ => slot.replace(field),
         };
         if let Some(Field { logged_as: Some(name), text, json }) = loser {
-            let json = json.map_or_else(|| json_string(&text), Cow::Borrowed);
+            let json = json.unwrap_or_else(|| json_string(&text));
             self.rest.push((name, json));
         }
     }
@@ -132,7 +156,8 @@ impl<'a> Fields<'a> {
         let canonical = self.present.without(self.taken.get()).iter().filter_map(|key| {
             let field = self.slots.get(key as usize)?.as_ref()?;
             let name = field.logged_as.as_deref().unwrap_or(key.name());
-            Some((name, field.json.map_or_else(|| json_string(&field.text), Cow::Borrowed)))
+            let json = field.json.as_deref().map_or_else(|| json_string(&field.text), Cow::Borrowed);
+            Some((name, json))
         });
         canonical.chain(self.rest.iter().map(|(name, json)| (name.as_ref(), Cow::Borrowed(json.as_ref()))))
     }

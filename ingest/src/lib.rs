@@ -33,7 +33,6 @@ mod key;
 mod log_type;
 mod options;
 mod rbac;
-#[allow(dead_code)] // wired in by the decoder
 mod redact;
 mod reject;
 mod reporter;

@@ -4,6 +4,7 @@ use regex::Regex;
 use thiserror::Error;
 
 use crate::field_map::FieldMap;
+use crate::redact::Redaction;
 
 /// How lines are decoded. The defaults suit a mesh with Istio's defaults.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct DecodeOptions {
     pub cluster_domain: String,
     /// Which pods are gateways.
     pub gateways: GatewayNames,
+    /// Which secrets are taken out of rows and rejects.
+    pub redaction: Redaction,
 }
 
 impl Default for DecodeOptions {
@@ -34,6 +37,7 @@ impl Default for DecodeOptions {
             trust_domain: "cluster.local".to_owned(),
             cluster_domain: "cluster.local".to_owned(),
             gateways: GatewayNames::default(),
+            redaction: Redaction::default(),
         }
     }
 }

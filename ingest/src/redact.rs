@@ -28,6 +28,7 @@ mod splice;
 
 use std::borrow::Cow;
 
+use crate::key::{Key, KeySet};
 use names::Names;
 use splice::{splice, then};
 
@@ -158,6 +159,30 @@ impl Redaction {
         match &self.names {
             Some(names) => url(value, names),
             None => Cow::Borrowed(value),
+        }
+    }
+
+    /// The value of a key, as what it is: a URL, or something else that a caller may write.
+    #[inline]
+    pub(crate) fn of<'a>(&self, key: Key, value: &'a str) -> Cow<'a, str> {
+        const URLS: KeySet = KeySet::of(&[Key::Path, Key::OriginalPath, Key::Referer]);
+        const PROXYS_OWN: KeySet = KeySet::of(&[
+            Key::StartTime,
+            Key::DownstreamDirectRemoteAddress,
+            Key::DownstreamLocalAddress,
+            Key::DownstreamRemoteAddress,
+            Key::DownstreamPeerCertVEnd,
+            Key::DownstreamPeerFingerprint256,
+            Key::DownstreamPeerSerial,
+            Key::UpstreamHost,
+            Key::UpstreamLocalAddress,
+        ]);
+        if URLS.has(key) {
+            self.text(value)
+        } else if PROXYS_OWN.has(key) {
+            Cow::Borrowed(value)
+        } else {
+            self.jwt_only(value)
         }
     }
 

@@ -137,7 +137,7 @@ impl<'a> Slots<'a> {
         let mut fields = Fields::new();
         for key in self.present.iter() {
             let text = self.texts.get(key as usize).copied().unwrap_or_default();
-            let json = (!self.quoted.has(key)).then_some(text);
+            let json = (!self.quoted.has(key)).then_some(Cow::Borrowed(text));
             let logged_as = layout.mapped(key).map(|name| Cow::Owned(name.to_owned()));
             fields.set(key, Field { text: Cow::Borrowed(text), json, logged_as });
         }

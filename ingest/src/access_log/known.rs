@@ -11,6 +11,7 @@ use crate::edge::{self, Edge};
 use crate::endpoints::Addresses;
 use crate::fields::integer;
 use crate::key::{KEY_COUNT, Key};
+use crate::redact::Redaction;
 use crate::schema::Col;
 use crate::slots::{Layout, Slots};
 use crate::time;
@@ -59,7 +60,7 @@ pub(crate) fn write(
     layout: &Layout,
     addresses: &Addresses<'_>,
     (edge, number): (&Edge, u32),
-    line: u64,
+    (line, redaction): (u64, &Redaction),
     rows: &mut BatchBuilder,
     scratch: &mut String,
 ) -> Option<()> {
@@ -70,7 +71,7 @@ pub(crate) fn write(
     for key in slots.present().without(edge::TEXTS).iter() {
         let text = slots.get(key).unwrap_or_default();
         match PLANS.get(key as usize).copied().unwrap_or(Plan::Other) {
-            Plan::Text(column) => rows.text(column, text),
+            Plan::Text(column) => rows.text(column, &redaction.of(key, text)),
             Plan::Int64(column) => {
                 let Some(value) = integer(text) else { continue };
                 if key == Key::Duration {
@@ -115,7 +116,7 @@ pub(crate) fn write(
     if !left.is_empty() || slots.has_rest() {
         scratch.clear();
         slots.write_extra(left, layout, scratch);
-        rows.text(Col::Extra, scratch);
+        rows.text(Col::Extra, &redaction.json(scratch));
     }
     rows.end_row(number, line, slots.carried());
     Some(())

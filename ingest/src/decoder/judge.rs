@@ -42,6 +42,8 @@ fn json() -> impl Strategy<Value = String> {
         Just("spiffe://cluster.local/ns/a/sa/b".to_owned()),
         Just("outbound|80||x.shop.svc.cluster.local".to_owned()),
         Just("rbac_access_denied_matched_policy[ns[a]-policy[b]-rule[0]]".to_owned()),
+        Just("/cb?state=7&code=4711#x".to_owned()),
+        Just("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln".to_owned()),
     ];
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -79,7 +81,7 @@ fn harm() -> impl Strategy<Value = Harm> {
         2 => any::<u64>().prop_map(Harm::LeaveOut),
         1 => Just(Harm::OmitNulls),
         4 => (place(), json()).prop_map(|(at, json)| Harm::Value(at, json)),
-        2 => ("[a-z_]{1,8}|rbac|path|log_schema|duplicate_keys", json()).prop_map(|(name, json)| Harm::Key(name, json)),
+        2 => ("[a-z_]{1,8}|rbac|path|log_schema|duplicate_keys|authorization|token", json()).prop_map(|(name, json)| Harm::Key(name, json)),
         1 => (place(), json()).prop_map(|(at, json)| Harm::Repeat(at, json)),
         1 => Just(Harm::Blanks),
         1 => Just(Harm::Text),

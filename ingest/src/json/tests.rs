@@ -7,7 +7,7 @@ fn parse<'a>(line: &'a str, names: &FieldMap, max_nesting: usize) -> Result<Fiel
 }
 
 fn left(fields: &Fields<'_>) -> String {
-    crate::extra::extra(fields).unwrap_or_default()
+    crate::extra::extra(fields, &crate::redact::Redaction::none()).unwrap_or_default()
 }
 
 fn read<'a>(line: &'a str, names: &FieldMap) -> Fields<'a> {

@@ -21,7 +21,7 @@ const TAIL: &str = " inbound|8080|| 127.0.0.6:47889 10.0.0.9:8080 10.0.0.1:5000 
 fn set(line: &str) -> Result<String, String> {
     let fields = parse(line).map_err(|refusal| refusal.detail)?;
     let pairs = Key::ALL.iter().filter_map(|key| Some(format!("{}={}", key.name(), fields.get(*key)?)));
-    Ok(pairs.chain(crate::extra::extra(&fields).filter(|extra| extra.contains("mixer"))).collect::<Vec<_>>().join("; "))
+    Ok(pairs.chain(crate::extra::extra(&fields, &crate::redact::Redaction::none()).filter(|extra| extra.contains("mixer"))).collect::<Vec<_>>().join("; "))
 }
 
 fn value(line: &str, key: Key) -> Option<String> {
@@ -144,7 +144,7 @@ fn a_server_name_shifts_nothing() {
         assert_eq!(value(&line, Key::UpstreamCluster).as_deref(), Some("inbound|8080||"), "{line}");
         assert_eq!(value(&line, Key::UserAgent).as_deref(), Some("curl"), "{line}");
         assert_eq!((value(&line, Key::RequestedServerName), value(&line, Key::RouteName)), (None, None), "{line}");
-        let extra = crate::extra::extra(&parse(&line).unwrap()).unwrap();
+        let extra = crate::extra::extra(&parse(&line).unwrap(), &crate::redact::Redaction::none()).unwrap();
         assert!(extra.contains("\"ambiguous_server_name\":"), "{extra}");
     }
     // one that forges the end of the quoted fields, too
