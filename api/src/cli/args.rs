@@ -44,7 +44,9 @@ pub(crate) enum Command {
     )]
     Sql(SqlArgs),
     /// Print the recommended log format, ready to switch on
-    #[command(after_help = "Examples:\n  meshwarden format istio\n  meshwarden format envoy\n  meshwarden format json")]
+    #[command(
+        after_help = "Examples:\n  meshwarden format istio\n  meshwarden format istio --with-query\n  meshwarden format envoy\n  meshwarden format json"
+    )]
     Format(FormatArgs),
 }
 
@@ -128,6 +130,9 @@ pub(crate) struct FormatArgs {
     /// For Istio's MeshConfig and Telemetry, for a plain Envoy listener, or the bare keys [example: format istio]
     #[arg(value_name = "FOR", default_value = "istio", env = "MESHWARDEN_FORMAT")]
     pub(crate) target: FormatTarget,
+    /// Log paths with their query strings, for detections that read payloads; whoever reads the log files then reads the secrets in them, too [example: format istio --with-query]
+    #[arg(long, env = "MESHWARDEN_WITH_QUERY", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) with_query: bool,
 }
 
 /// How lines are read.

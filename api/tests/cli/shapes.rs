@@ -53,5 +53,7 @@ fn help() {
 fn formats() {
     for target in ["istio", "envoy"] {
         insta::assert_snapshot!(format!("format-{target}"), text(&run(&["format", target]).stdout));
+        let with_query = run(&["format", target, "--with-query"]);
+        insta::assert_snapshot!(format!("format-{target}-with-query"), text(&with_query.stdout));
     }
 }
