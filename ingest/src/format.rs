@@ -17,9 +17,15 @@ use std::fmt;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 /// What `log_schema` says where paths are logged without their query.
-const SCHEMA: &str = "meshwarden/1";
+pub(crate) const SCHEMA: &str = "meshwarden/1";
 /// What `log_schema` says where paths are logged with their query.
-const SCHEMA_WITH_QUERY: &str = "meshwarden/1+query";
+pub(crate) const SCHEMA_WITH_QUERY: &str = "meshwarden/1+query";
+
+/// Whether a line's `log_schema` says that its format has every key of the recommended one, whatever nulls `omit_empty_values` drops.
+#[inline]
+pub(crate) fn is_recommended(log_schema: Option<&str>) -> bool {
+    matches!(log_schema, Some(SCHEMA | SCHEMA_WITH_QUERY))
+}
 
 /// What the recommended format logs of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -117,6 +117,17 @@ impl Inflater {
         inflater
     }
 
+    /// How the input is compressed; `None` as long as its first bytes do not tell.
+    #[must_use]
+    pub fn encoding(&self) -> Option<Encoding> {
+        match self.state {
+            State::Detect(_) => None,
+            State::Plain => Some(Encoding::Plain),
+            State::Gzip(_) => Some(Encoding::Gzip),
+            State::Zstd(_) => Some(Encoding::Zstd),
+        }
+    }
+
     /// How many inflated bytes were handed on.
     #[must_use]
     pub fn inflated(&self) -> u64 {

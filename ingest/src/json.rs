@@ -24,11 +24,9 @@ use serde_json::value::RawValue;
 
 use crate::field_map::{FieldMap, Resolved};
 use crate::fields::{Field, Fields, is_null, json_string};
+use crate::format::is_recommended;
 use crate::key::{Key, KeySet};
 use crate::reject::{Refusal, RejectReason};
-
-/// The marker of the recommended format, whatever nulls `omit_empty_values` drops.
-pub(crate) const SCHEMA: &str = "meshwarden/1";
 
 /// Where `extra` keeps the further values of repeated keys.
 const DUPLICATES: &str = "duplicate_keys";
@@ -75,7 +73,7 @@ pub(crate) fn parse<'a>(
             Resolved::Unknown => fields.keep(name, Cow::Borrowed(json)),
         }
     }
-    if fields.get(Key::LogSchema) == Some(SCHEMA) {
+    if is_recommended(fields.get(Key::LogSchema)) {
         fields.mark_taken(Key::LogSchema);
         fields.carry(KeySet::RECOMMENDED);
     }

@@ -18,7 +18,7 @@ mod value;
 use std::sync::Arc;
 
 use crate::field_map::{FieldMap, Resolved};
-use crate::json::SCHEMA;
+use crate::format::is_recommended;
 use crate::key::{Key, KeySet};
 use crate::slots::{Layout, Slots};
 use bytes::Literal;
@@ -244,7 +244,7 @@ impl Shape {
             return Fit::No;
         }
         slots.carry(carried);
-        if slots.get(Key::LogSchema) == Some(SCHEMA) {
+        if is_recommended(slots.get(Key::LogSchema)) {
             slots.drop_value(Key::LogSchema);
             slots.carry(KeySet::RECOMMENDED);
         }

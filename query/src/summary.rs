@@ -10,6 +10,8 @@ use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use hdrhistogram::Histogram;
 
 const MINUTE: i64 = 60_000_000;
+/// Values of the column `edge` that are remembered: a caller can invent hosts.
+const KNOWN: usize = 65_536;
 const COUNTED: [&str; 4] = ["DownstreamEnd", "TcpConnectionEnd", "UdpSessionEnd", "NotSet"];
 
 /// What came in, grouped by edge and minute.
@@ -18,13 +20,17 @@ pub struct Summary {
     requests: u64,
     server: Side,
     client: Side,
+    /// Numbers of all edges of both sides.
+    stats: Vec<EdgeStats>,
+    /// By the column `edge`: the numbers that a row counts for, where that does not depend on the row's addresses.
+    known: HashMap<i64, usize>,
     minutes: BTreeMap<i64, Minute>,
     transport: BTreeMap<String, u64>,
     times: Option<(i64, i64)>,
 }
 
-/// Edges that one side logged: source → destination → numbers. In two steps, so that a known edge is found without a copy of its names.
-type Side = HashMap<String, HashMap<String, EdgeStats>>;
+/// Edges that one side logged: source → destination → place of the numbers. In two steps, so that a known edge is found without a copy of its names.
+type Side = HashMap<String, HashMap<String, usize>>;
 
 /// Who called whom.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,33 +109,37 @@ impl Summary {
         minute.unknown_egress += signal(ingest::schema::signals::EGRESS_UNKNOWN);
         minute.plaintext += signal(ingest::schema::signals::PLAINTEXT);
         let transport = text(columns.transport_security).filter(|_| tells_transport).unwrap_or("unknown");
-        let side = match text(columns.reporter) {
-            Some("destination" | "waypoint" | "ztunnel") => {
-                match self.transport.get_mut(transport) {
-                    Some(count) => *count += 1,
-                    None => {
-                        self.transport.insert(transport.to_owned(), 1);
-                    }
+        let server = matches!(text(columns.reporter), Some("destination" | "waypoint" | "ztunnel"));
+        if server {
+            match self.transport.get_mut(transport) {
+                Some(count) => *count += 1,
+                None => {
+                    self.transport.insert(transport.to_owned(), 1);
                 }
-                &mut self.server
             }
-            // a gateway is the client of the next hop, whose own line counts the request
-            _ => &mut self.client,
-        };
-        let first =
-            |columns: &[&'a StringViewArray]| columns.iter().find_map(|column| text(column)).unwrap_or("unknown");
-        let source = first(&[columns.source_principal, columns.source_ip]);
-        let destination = first(&[
-            columns.destination_principal,
-            columns.destination_service,
-            columns.egress_host,
-            columns.destination_ip,
-        ]);
-        if !side.get(source).is_some_and(|known| known.contains_key(destination)) {
-            let Some(fresh) = EdgeStats::new() else { return };
-            side.entry(source.to_owned()).or_default().insert(destination.to_owned(), fresh);
         }
-        let Some(stats) = side.get_mut(source).and_then(|known| known.get_mut(destination)) else { return };
+        let edge = columns.edge.value(row);
+        let place = match self.known.get(&edge) {
+            Some(place) => *place,
+            None => {
+                let source = text(columns.source_principal);
+                let named = [columns.destination_principal, columns.destination_service, columns.egress_host];
+                let destination = named.into_iter().find_map(text);
+                // who has no name is told by its address, which is not in the edge
+                let named = source.is_some() && destination.is_some();
+                let source = source.or_else(|| text(columns.source_ip)).unwrap_or("unknown");
+                let destination = destination.or_else(|| text(columns.destination_ip)).unwrap_or("unknown");
+                let Some(place) = self.place(server, source, destination) else { return };
+                if named {
+                    if self.known.len() >= KNOWN {
+                        self.known.clear();
+                    }
+                    self.known.insert(edge, place);
+                }
+                place
+            }
+        };
+        let Some(stats) = self.stats.get_mut(place) else { return };
         stats.requests += 1;
         stats.denied += signal(ingest::schema::signals::DENIED);
         stats.errors += u64::from(!columns.response_code.is_null(row) && columns.response_code.value(row) >= 500);
@@ -137,6 +147,18 @@ impl Summary {
         if !columns.duration_ms.is_null(row) {
             stats.latency.saturating_record(u64::try_from(columns.duration_ms.value(row)).unwrap_or(0));
         }
+    }
+
+    /// Where the numbers of an edge are. A gateway is the client of the next hop, whose own line counts the request.
+    fn place(&mut self, server: bool, source: &str, destination: &str) -> Option<usize> {
+        let side = if server { &mut self.server } else { &mut self.client };
+        if let Some(place) = side.get(source).and_then(|known| known.get(destination)) {
+            return Some(*place);
+        }
+        self.stats.push(EdgeStats::new()?);
+        let place = self.stats.len() - 1;
+        side.entry(source.to_owned()).or_default().insert(destination.to_owned(), place);
+        Some(place)
     }
 
     /// Lines that count.
@@ -162,7 +184,8 @@ impl Summary {
     pub fn edges(&self) -> Vec<(Edge, &EdgeStats)> {
         let unseen =
             |edge: &Edge| !self.server.get(&edge.source).is_some_and(|known| known.contains_key(&edge.destination));
-        let mut edges: Vec<_> = flat(&self.server).chain(flat(&self.client).filter(|(edge, _)| unseen(edge))).collect();
+        let sides = flat(&self.server).chain(flat(&self.client).filter(|(edge, _)| unseen(edge)));
+        let mut edges: Vec<_> = sides.filter_map(|(edge, place)| Some((edge, self.stats.get(place)?))).collect();
         edges.sort_by(|(one, a), (other, b)| b.requests.cmp(&a.requests).then_with(|| one.cmp(other)));
         edges
     }
@@ -176,17 +199,18 @@ impl Summary {
     }
 }
 
-fn flat(side: &Side) -> impl Iterator<Item = (Edge, &EdgeStats)> {
+fn flat(side: &Side) -> impl Iterator<Item = (Edge, usize)> {
     side.iter().flat_map(|(source, known)| {
         known
             .iter()
-            .map(move |(destination, stats)| (Edge { source: source.clone(), destination: destination.clone() }, stats))
+            .map(move |(destination, place)| (Edge { source: source.clone(), destination: destination.clone() }, *place))
     })
 }
 
 struct Columns<'a> {
     time: &'a arrow::array::PrimitiveArray<TimestampMicrosecondType>,
     signals: &'a arrow::array::PrimitiveArray<Int64Type>,
+    edge: &'a arrow::array::PrimitiveArray<Int64Type>,
     duration_ms: &'a arrow::array::PrimitiveArray<Int64Type>,
     response_code: &'a arrow::array::PrimitiveArray<Int32Type>,
     access_log_type: &'a StringViewArray,
@@ -206,6 +230,7 @@ impl<'a> Columns<'a> {
         Some(Self {
             time: rows.column_by_name("time")?.as_primitive_opt()?,
             signals: rows.column_by_name("signals")?.as_primitive_opt()?,
+            edge: rows.column_by_name("edge")?.as_primitive_opt()?,
             duration_ms: rows.column_by_name("duration_ms")?.as_primitive_opt()?,
             response_code: rows.column_by_name("response_code")?.as_primitive_opt()?,
             access_log_type: text("access_log_type")?,

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use indicatif::ProgressBar;
-use ingest::inflate::Inflater;
+use ingest::inflate::{Encoding, Inflater};
 use ingest::{AccessLogBatch, DecodeOptions, Decoder};
 use tokio::sync::mpsc::Sender;
 
 use super::inputs::Input;
 
-/// Bytes read at a time.
-const CHUNK: usize = 1 << 20;
+/// Compressed bytes read at a time.
+const CHUNK: usize = 256 << 10;
 
 /// What the thread tells.
 #[derive(Debug)]
@@ -72,7 +72,10 @@ fn one(
     let mut chunk = vec![0; CHUNK];
     let mut fault = None;
     loop {
-        let read = match stream.read(&mut chunk) {
+        // what needs no inflating is read to where it is decoded
+        let plain = inflater.encoding() == Some(Encoding::Plain);
+        let room = if plain { decoder.space() } else { chunk.as_mut_slice() };
+        let read = match stream.read(room) {
             Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
@@ -82,8 +85,13 @@ fn one(
             }
         };
         progress.inc(read as u64);
-        let bytes = chunk.get(..read).unwrap_or_default();
-        let pushed = inflater.push(bytes, &mut |plain| decoder.push(plain));
+        let mut pushed = Ok(());
+        if plain {
+            decoder.fill(read);
+        } else {
+            let bytes = chunk.get(..read).unwrap_or_default();
+            pushed = inflater.push(bytes, &mut |plain| decoder.push(plain));
+        }
         while let Some(batch) = decoder.next_batch() {
             if out.blocking_send(Message::Batch(batch)).is_err() {
                 return Ok(());

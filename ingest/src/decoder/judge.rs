@@ -42,6 +42,7 @@ fn json() -> impl Strategy<Value = String> {
         Just("spiffe://cluster.local/ns/a/sa/b".to_owned()),
         Just("outbound|80||x.shop.svc.cluster.local".to_owned()),
         Just("rbac_access_denied_matched_policy[ns[a]-policy[b]-rule[0]]".to_owned()),
+        Just("meshwarden/1+query".to_owned()),
         Just("/cb?state=7&code=4711#x".to_owned()),
         Just("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln".to_owned()),
     ];
