@@ -21,6 +21,7 @@ use chrono::{DateTime, Utc};
 use crate::cluster::{self, Cluster};
 use crate::edge::{self, Signs};
 use crate::endpoints::Addresses;
+use crate::envelope::Node;
 use crate::extra::extra;
 use crate::fields::Fields;
 use crate::key::{Key, KeySet};
@@ -55,9 +56,11 @@ pub(crate) struct Derived {
     pub(crate) direction: Option<Direction>,
 }
 
-/// Decodes one line that is not blank the plain way and hands its row on. `shapes` learn the line's.
+/// Decodes one line that is not blank the plain way and hands its row on; `node` is who logged it, where the line does not say. `shapes` learn
+/// the line's.
 pub(crate) fn decode(
     line: &[u8],
+    node: &Node<'_>,
     context: &Context<'_>,
     shapes: Option<&mut Shapes>,
     row: impl FnOnce(&Row<'_>, &Derived),
@@ -78,6 +81,9 @@ pub(crate) fn decode(
             let detail = "neither a JSON object nor Istio's text format (which starts with `[time] \"`)";
             return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
         }
+    }
+    for (key, name) in node.names() {
+        fields.add(key, name);
     }
     derive(fields, context, row)
 }

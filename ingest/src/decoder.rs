@@ -1,14 +1,16 @@
 //! The decoder: the bytes of one input in, batches of rows and rejects out.
 //!
 //! ```text
-//! space, fill ─▶ Blocks ─▶ lines ─▶ known shape, known edge ─▶ access_log::known ─┐
-//! (or push)                   └──▶ anything else ─▶ access_log::decode ───────────┴▶ row or reject ─▶ full batches ─▶ next_batch
-//!                                                                                                        └─ the rest ─▶ finish
+//! space, fill ─▶ Blocks ─▶ lines ─▶ known shape, known edge ─▶ access_log::known ────────────────┐
+//! (or push)                  └─▶ Envelopes ─▶ record ─┬▶ the same ───────────────────────────────┤
+//!                                                     └▶ anything else ─▶ access_log::decode ────┴▶ row or reject ─▶ full batches ─▶ next_batch
+//!                                                                                                                     └─ the rest ─▶ finish
 //! ```
 //!
 //! It cannot fail: every line is a row or a reject. Where a batch ends depends on the lines alone, never on the pieces
 //! in which they came. Texts of a batch are views of the blocks that its lines came in.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ use crate::blocks::{Blocks, Line, Lines, LongLine, Piece, Place};
 use crate::coverage::Coverage;
 use crate::edge::{Edge, Edges};
 use crate::endpoints::Addresses;
+use crate::envelope::{At, Cut, Envelopes, Node, Record, Unwrapped, Wrong};
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, Reject, RejectReason, hex};
 use crate::row::Row;
@@ -34,6 +37,9 @@ const BATCH_BYTES: u64 = 4 << 20;
 
 /// A line is never longer, whatever `max_line_bytes` says: views of a text count in 32 bits, also where each byte became an escape of six.
 const LONGEST_LINE: usize = 256 << 20;
+
+/// No envelope says who logged the line.
+static NOBODY: Node<'static> = Node { pod: None, namespace: None, container: None, host: None };
 
 /// Decodes the lines of one input.
 #[derive(Debug)]
@@ -66,6 +72,7 @@ impl Decoder {
             blocks: Blocks::new(options.max_line_bytes.min(LONGEST_LINE)),
             assembly: Assembly {
                 builder: BatchBuilder::new(source.clone(), received_at),
+                envelopes: Envelopes::new(options.max_line_bytes.min(LONGEST_LINE)),
                 options,
                 fast: Some(Fast::default()),
                 source,
@@ -115,6 +122,7 @@ impl Decoder {
     pub fn finish(self) -> Option<AccessLogBatch> {
         let Decoder { blocks, mut assembly } = self;
         blocks.finish(&mut |piece| assembly.piece(piece));
+        assembly.end_envelopes();
         assembly.finish()
     }
 }
@@ -125,6 +133,7 @@ struct Assembly {
     options: Arc<DecodeOptions>,
     /// `None`: the reference.
     fast: Option<Fast>,
+    envelopes: Envelopes,
     source: String,
     received_at: DateTime<Utc>,
     builder: BatchBuilder,
@@ -153,6 +162,10 @@ impl Assembly {
         // once for all of its lines; if it is not, each line for itself
         let text = simdutf8::basic::from_utf8(block).ok();
         let start = block.as_ptr() as usize;
+        let in_block = |bytes: &[u8]| {
+            let at = (bytes.as_ptr() as usize).checked_sub(start)?;
+            text?.get(at..at.checked_add(bytes.len())?)
+        };
         let mut slots = Slots::new();
         self.builder.enter(block);
         for line in lines {
@@ -160,16 +173,9 @@ impl Assembly {
                 Line::TooLong(place, long) => self.too_long(place, long),
                 Line::Whole(place, bytes) => {
                     self.bytes += place.span;
-                    if !bytes.iter().all(u8::is_ascii_whitespace) {
-                        let at = bytes.as_ptr() as usize - start;
-                        slots.clear();
-                        let known = text
-                            .and_then(|text| text.get(at..at + bytes.len()))
-                            .and_then(|line| self.known_line(place, line, &mut slots));
-                        if known.is_none() {
-                            self.plain_line(place, bytes);
-                        }
-                        self.lines += 1;
+                    let known = in_block(bytes).and_then(|line| self.known_line(place.number, line, &NOBODY, &mut slots));
+                    if known.is_none() {
+                        self.other_line(place, bytes, in_block, &mut slots);
                     }
                     self.cut();
                 }
@@ -177,10 +183,64 @@ impl Assembly {
         }
     }
 
+    /// A line of no known shape: perhaps there is a record in it.
+    fn other_line<'a>(
+        &mut self,
+        place: Place,
+        bytes: &'a [u8],
+        in_block: impl Fn(&[u8]) -> Option<&'a str>,
+        slots: &mut Slots<'a>,
+    ) {
+        let at = At { line: place.number, offset: place.offset };
+        match self.envelopes.open(bytes, at, &self.options.fields) {
+            Unwrapped::Nothing => {}
+            Unwrapped::Bare(node) => self.plain_line(at, bytes, &node, &|| Sample::of(bytes)),
+            Unwrapped::Record(Record { text: Cow::Borrowed(text), node, begun_at }) => {
+                let line = in_block(text);
+                let known = match node.is_nobody() {
+                    true => line.and_then(|line| self.known_line(begun_at.line, line, &NOBODY, slots)),
+                    false => line.and_then(|line| self.known_line(begun_at.line, line, &node, &mut Slots::new())),
+                };
+                if known.is_none() {
+                    self.plain_line(begun_at, text, &node, &|| Sample::of(bytes));
+                }
+            }
+            Unwrapped::Record(record) => self.made(&record, Some((at, bytes))),
+            Unwrapped::Wrong(wrong) => self.wrong(wrong, Some((at, bytes))),
+        }
+    }
+
+    /// A record that was put together; `line` is the one that ended it.
+    fn made(&mut self, record: &Record<'_>, line: Option<(At, &[u8])>) {
+        let Record { text, node, begun_at } = record;
+        // what the line says by itself is rejected as the line
+        let raw = line.filter(|(at, _)| at == begun_at).map_or(text.as_ref(), |(_, bytes)| bytes);
+        let line = std::str::from_utf8(text).ok();
+        if line.and_then(|line| self.known_line(begun_at.line, line, node, &mut Slots::new())).is_none() {
+            self.plain_line(*begun_at, text, node, &|| Sample::of(raw));
+        }
+    }
+
+    fn wrong(&mut self, wrong: Wrong, line: Option<(At, &[u8])>) {
+        let Wrong { refusal, cut } = wrong;
+        let (at, sample) = match (cut, line) {
+            (Some(Cut { begun_at, length, sha256, sample }), _) => (begun_at, Sample { length, sha256, sample }),
+            (None, Some((at, bytes))) => (at, Sample::of(bytes)),
+            (None, None) => return,
+        };
+        self.reject(at, refusal, sample);
+    }
+
     fn too_long(&mut self, place: Place, long: LongLine) {
         self.bytes += place.span;
-        self.lines += 1;
-        self.long_line(place, long);
+        let bound = self.options.max_line_bytes;
+        let detail = format!(
+            "the line has {} bytes, the bound is {bound} (max_line_bytes); raise it if such lines are genuine",
+            long.length
+        );
+        let LongLine { length, sha256, sample } = long;
+        let at = At { line: place.number, offset: place.offset };
+        self.reject(at, Refusal::new(RejectReason::LineTooLong, detail), Sample { length, sha256, sample });
         self.cut();
     }
 
@@ -193,13 +253,17 @@ impl Assembly {
     }
 
     /// Writes the row of a line of a known shape. `None`: nothing was written, the plain way has to be gone.
-    fn known_line<'a>(&mut self, place: Place, line: &'a str, slots: &mut Slots<'a>) -> Option<()> {
+    fn known_line<'a>(&mut self, number: u64, line: &'a str, node: &'a Node<'_>, slots: &mut Slots<'a>) -> Option<()> {
         let Fast { shapes, edges, scratch } = self.fast.as_mut()?;
         let line = access_log::trimmed(line);
+        slots.clear();
         let layout = match line.as_bytes().first()? {
             b'{' => shapes.read(line, self.options.max_nesting, slots)?,
             _ => return None,
         };
+        for (key, name) in node.names() {
+            slots.add(key, name);
+        }
         let addresses = Addresses::of(|key| slots.get(key));
         let signs = addresses.signs(|key| slots.get(key));
         let hash = edges.hash(slots, signs);
@@ -209,66 +273,58 @@ impl Assembly {
                 *numbered = (generation, self.builder.add_edge(edge));
             }
             let edge = (edge, numbered.1);
-            let line = (place.number, &self.options.redaction);
-            return known::write(slots, layout, &addresses, edge, line, &mut self.builder, scratch);
+            let line = (number, &self.options.redaction);
+            known::write(slots, layout, &addresses, edge, line, &mut self.builder, scratch)?;
+            self.lines += 1;
+            return Some(());
         }
-        let context = access_log::Context {
-            options: &self.options,
-            source: &self.source,
-            line: place.number,
-            received_at: self.received_at,
-        };
         let fields = slots.fields(layout);
-        let builder = &mut self.builder;
+        let Assembly { options, source, received_at, builder, .. } = self;
+        let context = access_log::Context { options, source, line: number, received_at: *received_at };
         let mut learned = None;
         // a refusal is made again by the plain way, from the whole line
-        let derived = access_log::derive(fields, &context, |row, derived| learned = Some(append(builder, place, row, derived)));
-        derived.ok()?;
-        let (edge, number) = learned?;
-        edges.insert(hash, slots, signs, edge, (generation, number));
+        access_log::derive(fields, &context, |row, derived| learned = Some(append(builder, number, row, derived))).ok()?;
+        let (edge, place) = learned?;
+        edges.insert(hash, slots, signs, edge, (generation, place));
+        self.lines += 1;
         Some(())
     }
 
-    fn plain_line(&mut self, place: Place, bytes: &[u8]) {
-        let context = access_log::Context {
-            options: &self.options,
-            source: &self.source,
-            line: place.number,
-            received_at: self.received_at,
-        };
-        let builder = &mut self.builder;
-        let shapes = self.fast.as_mut().map(|fast| &mut fast.shapes);
-        let decoded = access_log::decode(bytes, &context, shapes, |row, derived| {
-            append(builder, place, row, derived);
+    /// Decodes a record the plain way; if it is none, `sample` is what is kept.
+    fn plain_line(&mut self, at: At, record: &[u8], node: &Node<'_>, sample: &dyn Fn() -> Sample) {
+        let Assembly { options, source, received_at, builder, fast, .. } = self;
+        let context = access_log::Context { options, source, line: at.line, received_at: *received_at };
+        // a line with a shipper's keys beside its own is no shape of a proxy's
+        let shapes = fast.as_mut().map(|fast| &mut fast.shapes).filter(|_| node.is_nobody());
+        let decoded = access_log::decode(record, node, &context, shapes, |row, derived| {
+            append(builder, at.line, row, derived);
         });
-        if let Err(Refusal { reason, detail }) = decoded {
-            self.builder.reject(Reject {
-                line: place.number,
-                offset: place.offset,
-                reason,
-                detail: self.options.redaction.text(&detail).into_owned(),
-                length: bytes.len() as u64,
-                sha256: hex(&Sha256::digest(bytes)),
-                sample: self.options.redaction.bytes(bytes).into_owned(),
-            });
+        match decoded {
+            Ok(()) => self.lines += 1,
+            Err(refusal) => self.reject(at, refusal, sample()),
         }
     }
 
-    fn long_line(&mut self, place: Place, long: LongLine) {
-        let bound = self.options.max_line_bytes;
-        let reject = Reject {
-            line: place.number,
-            offset: place.offset,
-            reason: RejectReason::LineTooLong,
-            detail: format!(
-                "the line has {} bytes, the bound is {bound} (max_line_bytes); raise it if such lines are genuine",
-                long.length
-            ),
-            length: long.length,
-            sha256: long.sha256,
-            sample: self.options.redaction.bytes(&long.sample).into_owned(),
-        };
-        self.builder.reject(reject);
+    fn reject(&mut self, at: At, Refusal { reason, detail }: Refusal, sample: Sample) {
+        let redaction = &self.options.redaction;
+        let Sample { length, sha256, sample } = sample;
+        let detail = redaction.text(&detail).into_owned();
+        let sample = redaction.bytes(&sample).into_owned();
+        self.builder.reject(Reject { line: at.line, offset: at.offset, reason, detail, length, sha256, sample });
+        self.lines += 1;
+    }
+
+    /// What the end of the input leaves in envelopes.
+    fn end_envelopes(&mut self) {
+        let ended = Envelopes::new(self.options.max_line_bytes.min(LONGEST_LINE));
+        for left in std::mem::replace(&mut self.envelopes, ended).finish(&self.options.fields) {
+            match left {
+                Unwrapped::Record(record) => self.made(&record, None),
+                Unwrapped::Wrong(wrong) => self.wrong(wrong, None),
+                Unwrapped::Bare(_) | Unwrapped::Nothing => {}
+            }
+            self.cut();
+        }
     }
 
     fn take_batch(&mut self) -> AccessLogBatch {
@@ -289,12 +345,25 @@ impl Assembly {
     }
 }
 
+/// What is kept of a line that is no row.
+struct Sample {
+    length: u64,
+    sha256: String,
+    sample: Vec<u8>,
+}
+
+impl Sample {
+    fn of(line: &[u8]) -> Self {
+        Sample { length: line.len() as u64, sha256: hex(&Sha256::digest(line)), sample: line.to_vec() }
+    }
+}
+
 /// Appends a row that was derived the plain way; its edge, and the edge's number in the batch.
-fn append(builder: &mut BatchBuilder, place: Place, row: &Row<'_>, derived: &Derived) -> (Edge, u32) {
+fn append(builder: &mut BatchBuilder, line: u64, row: &Row<'_>, derived: &Derived) -> (Edge, u32) {
     let Derived { carried, taken, reporter, direction } = *derived;
     let edge = Edge::of(row, taken, reporter, direction);
     let number = builder.add_edge(&edge);
-    builder.append(row, number, place.number, carried);
+    builder.append(row, number, line, carried);
     (edge, number)
 }
 

@@ -76,6 +76,16 @@ impl<'a> Fields<'a> {
         self.carried = self.carried.union(keys);
     }
 
+    /// Sets a value that the line does not carry itself.
+    pub(crate) fn add(&mut self, key: Key, text: &'a str) {
+        if !self.carries(key) {
+            self.carry(KeySet::EMPTY.with(key));
+            if !is_null(text) {
+                self.set(key, Field { text: Cow::Borrowed(text), json: None, logged_as: None });
+            }
+        }
+    }
+
     /// Sets a key's value. A mapped name gives way to the canonical one, and to a mapped one that came later.
     pub(crate) fn set(&mut self, key: Key, field: Field<'a>) {
         let Some(slot) = self.slots.get_mut(key as usize) else { return };

@@ -11,6 +11,7 @@
 //! counts for the columns, the others are kept in `extra` as `"duplicate_keys":{"key":[values]}`, an identity that rests
 //! on a repeated key is not verified, and a denial in any of the values is one.
 
+pub(crate) mod object;
 mod scan;
 
 use std::borrow::Cow;

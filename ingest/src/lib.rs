@@ -21,6 +21,7 @@ mod destination_service;
 mod edge;
 mod egress;
 mod endpoints;
+mod envelope;
 mod extra;
 mod field_map;
 mod fields;

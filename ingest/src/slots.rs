@@ -78,6 +78,14 @@ impl<'a> Slots<'a> {
         }
     }
 
+    /// Sets a value that the line does not carry itself.
+    pub(crate) fn add(&mut self, key: Key, text: &'a str) {
+        if !self.carried.has(key) {
+            self.set_string(key, text);
+            self.carry(KeySet::EMPTY.with(key));
+        }
+    }
+
     /// Says that the line's format has these keys.
     #[inline]
     pub(crate) fn carry(&mut self, keys: KeySet) {

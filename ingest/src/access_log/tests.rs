@@ -18,7 +18,7 @@ fn columns_of(line: &[u8], options: &DecodeOptions) -> Result<BTreeMap<&'static 
     let received_at = DateTime::from_timestamp_micros(1_795_000_000_000_000).unwrap();
     let context = Context { options, source: "test", line: 7, received_at };
     let mut columns = BTreeMap::new();
-    decode(line, &context, None, |row, _| {
+    decode(line, &Node::default(), &context, None, |row, _| {
         for (column, value) in ACCESS_LOGS.iter().zip(row.values()) {
             let text = match value {
                 Value::Null => {

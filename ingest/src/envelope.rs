@@ -1,0 +1,289 @@
+//! Takes a proxy's line out of what container runtimes and log shippers put around it.
+//!
+//! ```text
+//!             ┌─ words before it (prefix.rs)   CRI, kubectl, stern, Ambassador ─┐
+//! line ───────┼─ JSON around it (json.rs)      docker, Fluent Bit, Filebeat ... ├─▶ record and node, up to three layers deep
+//!    │        └─ a block (journal.rs)          journalctl -o export ────────────┘         │
+//!    └─▶ Bare: the line itself                                pieces (pieces.rs) ◀────────┴─▶ Record
+//! ```
+//!
+//! A record is a piece of the line byte for byte where it can be. It is made anew where it was escaped or came in pieces, and then
+//! belongs to the line where it began. Nothing is lost silently: what cannot be put together is [`Unwrapped::Wrong`], and
+//! [`Envelopes::finish`] hands out what the input's end cut off.
+//!
+//! Memory is bounded: pieces by `max_line_bytes` for each of at most 16 records, an entry of the journal by its lines, which the
+//! caller bounds. Time is linear in the bytes of a line.
+//!
+//! Who may choose what: a caller's words stand inside a record, never around it. So a line that is a record is never opened, and
+//! what is inside of an envelope is a record or goes to the rejects.
+
+mod journal;
+mod json;
+mod node;
+mod pieces;
+mod prefix;
+
+use std::borrow::Cow;
+
+use memchr::memmem::Finder;
+
+use crate::field_map::FieldMap;
+use crate::reject::Refusal;
+use journal::{Ended, Journal, Step};
+pub(crate) use node::Node;
+use pieces::{Pieces, Stream};
+
+/// Deepest layers that are opened: Filebeat around Fluent Bit around docker.
+const LAYERS: usize = 3;
+
+/// Opens the envelopes of the lines of one input.
+#[derive(Debug)]
+pub(crate) struct Envelopes {
+    pieces: Pieces,
+    journal: Journal,
+    json: JsonSigns,
+}
+
+/// Where a line or record begins in its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct At {
+    /// The line's number, from 1.
+    pub(crate) line: u64,
+    /// Bytes from the start of the input to the start of the line.
+    pub(crate) offset: u64,
+}
+
+/// What a line was.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unwrapped<'a> {
+    /// The line itself is the record. A node is there where a shipper put its keys beside those of the record.
+    Bare(Node<'a>),
+    /// A record out of an envelope.
+    Record(Record<'a>),
+    /// No record: a piece of one that goes on, or a line of the envelope's own.
+    Nothing,
+    /// A broken envelope.
+    Wrong(Wrong),
+}
+
+/// A record out of an envelope.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    /// A piece of the line, or made anew; may be blank.
+    pub(crate) text: Cow<'a, [u8]>,
+    pub(crate) node: Node<'a>,
+    /// The line where it began: the one given, unless the record came in pieces.
+    pub(crate) begun_at: At,
+}
+
+/// A broken envelope.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) refusal: Refusal,
+    /// The record that came to nothing; `None`: it is the line itself that is refused.
+    pub(crate) cut: Option<Cut>,
+}
+
+/// What is left of a record that came to nothing, all that a reject needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) begun_at: At,
+    /// Bytes of all that came of it.
+    pub(crate) length: u64,
+    /// SHA-256 of these, in hex.
+    pub(crate) sha256: String,
+    /// The first 64 KiB of these.
+    pub(crate) sample: Vec<u8>,
+}
+
+/// What one layer was.
+#[derive(Debug)]
+enum Layer<'t> {
+    /// None: this is the record.
+    Bare(Node<'t>),
+    Opened(Opened<'t>),
+    Wrong(Refusal),
+}
+
+/// What was inside a layer.
+#[derive(Debug)]
+struct Opened<'t> {
+    content: Cow<'t, [u8]>,
+    node: Node<'t>,
+    /// Where the envelope knows pieces.
+    piece: Option<Piece>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    stream: Stream,
+    goes_on: bool,
+}
+
+impl Envelopes {
+    /// Opens the envelopes of one input, whose records have at most `max_line_bytes`.
+    pub(crate) fn new(max_line_bytes: usize) -> Self {
+        Envelopes { pieces: Pieces::new(max_line_bytes), journal: Journal::new(max_line_bytes), json: JsonSigns::new() }
+    }
+
+    /// Whether a line is a bare one at first sight: [`Envelopes::open`] would say so, too. Text only; of JSON it takes a look at the keys.
+    pub(crate) fn is_plain(&self, line: &[u8]) -> bool {
+        !self.journal.is_open() && matches!(line, [b'[', digit, ..] if digit.is_ascii_digit())
+    }
+
+    /// Opens a line. Blank lines must come here, too, for they end an entry of the journal.
+    pub(crate) fn open<'a>(&mut self, line: &'a [u8], at: At, names: &FieldMap) -> Unwrapped<'a> {
+        match self.journal.line(line, at) {
+            Step::NotMine => {}
+            Step::Nothing => return Unwrapped::Nothing,
+            Step::Entry(ended) => return self.entry(ended, names),
+            Step::Wrong(refusal) => return Unwrapped::Wrong(Wrong { refusal, cut: None }),
+        }
+        let line = line.trim_ascii_start();
+        if line.is_empty() {
+            return Unwrapped::Nothing;
+        }
+        let record = Record { text: Cow::Borrowed(line), node: Node::default(), begun_at: at };
+        self.layers(record, Outermost::Line, names)
+    }
+
+    /// What the end of the input leaves: the last entry of a journal is a record, a line whose last piece is missing is wrong.
+    pub(crate) fn finish(mut self, names: &FieldMap) -> Vec<Unwrapped<'static>> {
+        let last = self.journal.finish();
+        let last = last.map(|last| match last {
+            Ok(ended) => self.entry(ended, names),
+            Err(wrong) => Unwrapped::Wrong(wrong),
+        });
+        let mut left: Vec<_> = last.into_iter().filter(|last| *last != Unwrapped::Nothing).collect();
+        left.extend(self.pieces.finish().map(Unwrapped::Wrong));
+        left
+    }
+
+    fn entry(&mut self, ended: Ended, names: &FieldMap) -> Unwrapped<'static> {
+        let Ended { begun_at, message, node, piece } = ended;
+        let mut record = Record { text: Cow::Owned(message), node, begun_at };
+        match self.join(&mut record, piece) {
+            Ok(Whole::Yes) => self.layers(record, Outermost::Journal, names),
+            Ok(Whole::No) => Unwrapped::Nothing,
+            Err(wrong) => Unwrapped::Wrong(wrong.of(&record)),
+        }
+    }
+
+    fn layers<'a>(&mut self, mut record: Record<'a>, outermost: Outermost, names: &FieldMap) -> Unwrapped<'a> {
+        let line = record.begun_at;
+        let mut opened = outermost == Outermost::Journal;
+        for _ in 0..LAYERS {
+            let layer = match &record.text {
+                Cow::Borrowed(text) => self.peel(text, names),
+                Cow::Owned(text) => self.peel(text, names).into_owned(),
+            };
+            let joined = match layer {
+                Layer::Opened(Opened { content, node, piece }) => {
+                    opened = true;
+                    record.text = content;
+                    record.node = record.node.or(node);
+                    piece.map_or(Ok(Whole::Yes), |piece| self.join(&mut record, piece))
+                }
+                Layer::Bare(node) => {
+                    record.node = record.node.or(node);
+                    break;
+                }
+                Layer::Wrong(refusal) => Err(Wrong { refusal, cut: None }),
+            };
+            match joined {
+                Ok(Whole::Yes) => {}
+                Ok(Whole::No) => return Unwrapped::Nothing,
+                // what began at an earlier line is not what this line says
+                Err(wrong) if outermost == Outermost::Journal || record.begun_at != line => {
+                    return Unwrapped::Wrong(wrong.of(&record));
+                }
+                Err(wrong) => return Unwrapped::Wrong(wrong),
+            }
+        }
+        match opened {
+            true if record.text.trim_ascii().is_empty() => Unwrapped::Nothing,
+            true => Unwrapped::Record(record),
+            false => Unwrapped::Bare(record.node),
+        }
+    }
+
+    /// Makes the record whole that a piece ends, or keeps the piece.
+    fn join(&mut self, record: &mut Record<'_>, Piece { stream, goes_on }: Piece) -> Result<Whole, Wrong> {
+        if goes_on {
+            self.pieces.add(stream, record)?;
+            return Ok(Whole::No);
+        }
+        self.pieces.end(stream, record)?;
+        Ok(Whole::Yes)
+    }
+
+    fn peel<'t>(&self, text: &'t [u8], names: &FieldMap) -> Layer<'t> {
+        match text.first() {
+            Some(b'{') if self.json.are_in(text) => json::open(text, names),
+            Some(b'[') => prefix::kubectl(text),
+            Some(b'A') => prefix::ambassador(text),
+            Some(b'0'..=b'9') => match prefix::timed(text) {
+                Layer::Bare(_) => prefix::stern(text),
+                layer => layer,
+            },
+            Some(b'a'..=b'z') => prefix::stern(text),
+            _ => Layer::bare(),
+        }
+    }
+}
+
+/// Whether a record is whole, or a piece that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    Yes,
+    No,
+}
+
+/// What is opened first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outermost {
+    Line,
+    /// An entry, which is itself an envelope.
+    Journal,
+}
+
+impl Wrong {
+    /// The same, of a record rather than of the line itself.
+    fn of(self, record: &Record<'_>) -> Wrong {
+        Wrong { cut: self.cut.or_else(|| Some(Cut::of(&record.text, record.begun_at))), ..self }
+    }
+}
+
+impl Layer<'_> {
+    fn bare() -> Self {
+        Layer::Bare(Node::default())
+    }
+
+    fn into_owned(self) -> Layer<'static> {
+        match self {
+            Layer::Bare(node) => Layer::Bare(node.into_owned()),
+            Layer::Opened(Opened { content, node, piece }) => {
+                Layer::Opened(Opened { content: Cow::Owned(content.into_owned()), node: node.into_owned(), piece })
+            }
+            Layer::Wrong(refusal) => Layer::Wrong(refusal),
+        }
+    }
+}
+
+/// Looks for the keys of JSON envelopes without reading the JSON: most lines have none of them.
+#[derive(Debug)]
+struct JsonSigns([Finder<'static>; 6]);
+
+impl JsonSigns {
+    fn new() -> Self {
+        let keys = ["\"log\"", "\"log_processed\"", "\"message\"", "\"MESSAGE\"", "\"kubernetes", "\"json\""];
+        JsonSigns(keys.map(|key| Finder::new(key).into_owned()))
+    }
+
+    fn are_in(&self, line: &[u8]) -> bool {
+        self.0.iter().any(|key| key.find(line).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests;

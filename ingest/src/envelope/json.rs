@@ -1,0 +1,279 @@
+//! Envelopes that are JSON: the record is a string, or an object, under one of a few names.
+//!
+//! ```text
+//! docker          {"log":"<line>\n","stream":"stdout","time":"..."}
+//! Fluent Bit      {"log":"<line>","stream":"stdout","kubernetes":{"pod_name":..,"namespace_name":..,"host":..}}
+//!   Merge_Log     {"start_time":..,"kubernetes":{..}}    the record's keys beside the envelope's: the line is the record
+//! Vector          {"message":"<line>","kubernetes":{"pod_name":..,"pod_namespace":..,"pod_node_name":..}}
+//! Filebeat        {"message":"<line>","log":{"offset":..},"kubernetes":{"pod":{"name":..},"namespace":..,"node":{"name":..}}}
+//! journalctl      {"MESSAGE":"<line>" or [bytes],"_HOSTNAME":..,"CONTAINER_NAME":"k8s_.."}
+//! ```
+//!
+//! A record may have a key called `log` or `message` of its own, whose value a caller chose: taking that for a record would let
+//! it write lines. So a line with a key of an access log is a record, whatever else is in it, and so is ztunnel's (a `level`
+//! and a `scope`). A line with a key that is not known, but with none that only shippers write, is left alone, too.
+
+use std::borrow::Cow;
+
+use super::node::name;
+use super::pieces::Stream;
+use super::{Layer, Node, Opened, Piece};
+use crate::field_map::{FieldMap, Resolved};
+use crate::json::object::{members, string};
+use crate::key::Key;
+use crate::reject::{Refusal, RejectReason, shown};
+
+/// Lengths of what docker cuts a line into: 16 KiB, and where that cuts a character in two, up to four bytes that became `U+FFFD` each
+/// replace up to six. A piece has no newline at its end; a shorter or longer text without one lost it on the way.
+const DOCKER_PIECE: std::ops::RangeInclusive<usize> = 16_384..=16_396;
+
+/// What the members of an object say.
+#[derive(Debug, Default)]
+struct Found<'t> {
+    /// JSON texts by how much they are preferred.
+    candidates: [Option<&'t str>; NAMES.len()],
+    /// The name of a candidate that stands twice.
+    repeated: Option<&'static str>,
+    node: Node<'t>,
+    stream: Option<Stream>,
+    /// A flag of the shipper's says whether the record goes on.
+    goes_on: Option<bool>,
+    /// It has keys of an access log.
+    record: bool,
+    /// It has a key that only shippers write.
+    shipper: bool,
+    /// It has a key that nobody here knows.
+    foreign: bool,
+    level: bool,
+    scope: bool,
+    kubernetes: usize,
+}
+
+/// Where records are. Under the last ones only objects.
+const NAMES: [&str; 5] = ["log", "message", "MESSAGE", "log_processed", "json"];
+
+/// Opens a line that starts with `{`.
+pub(super) fn open<'t>(line: &'t [u8], names: &FieldMap) -> Layer<'t> {
+    // neither is an envelope: the decoder says what is wrong with it
+    let Some(members) = std::str::from_utf8(line).ok().and_then(|text| members(text).ok()) else {
+        return Layer::bare();
+    };
+    let mut found = Found::default();
+    for (key, json) in members {
+        found.member(key, json, names);
+    }
+    // two of them: one may be a caller's, where a text template imitates JSON
+    let node = if found.kubernetes > 1 { Node::default() } else { std::mem::take(&mut found.node) };
+    let of_ztunnel = found.level && found.scope;
+    if found.record || of_ztunnel || (found.foreign && !found.shipper) {
+        return Layer::Bare(node);
+    }
+    if let Some(name) = found.repeated {
+        let detail = format!("the key `{name}` of a log shipper's envelope stands twice: which is the record?");
+        return Layer::Wrong(Refusal::new(RejectReason::NotAnAccessLog, detail));
+    }
+    match found.content(names) {
+        Ok(Some(Content { bytes, newline })) => {
+            let piece = found.piece(bytes.len(), newline);
+            Layer::Opened(Opened { content: bytes, node, piece })
+        }
+        Ok(None) => Layer::Bare(node),
+        Err(refusal) => Layer::Wrong(refusal),
+    }
+}
+
+impl<'t> Found<'t> {
+    fn member(&mut self, key: Cow<'t, str>, json: &'t str, names: &FieldMap) {
+        // a mapped name is the record's, though shippers may use it, too
+        self.foreign |= matches!(names.resolve(&key), Resolved::Mapped(_));
+        if let Some(place) = NAMES.iter().position(|name| *name == key) {
+            if let Some(slot) = self.candidates.get_mut(place)
+                && slot.replace(json).is_some()
+            {
+                self.repeated = NAMES.get(place).copied();
+            }
+            return;
+        }
+        match key.as_ref() {
+            "stream" => {
+                self.stream = Some(match text(json).as_deref() {
+                    Some("stdout") => Stream::Stdout,
+                    Some("stderr") => Stream::Stderr,
+                    _ => Stream::Unknown,
+                });
+                self.shipper = true;
+            }
+            // the CRI flag, as Fluent Bit and Fluentd call it
+            "logtag" | "_p" => self.goes_on = text(json).map(|flag| flag.starts_with('P')),
+            // docker's drivers: each piece is marked partial, the last one also so by some
+            "partial_message" | "CONTAINER_PARTIAL_MESSAGE" => {
+                let partial = text(json).as_deref() == Some("true");
+                self.goes_on = Some(partial && self.goes_on != Some(false));
+            }
+            "partial_last" | "CONTAINER_PARTIAL_LAST" => {
+                if json == "true" || text(json).as_deref() == Some("true") {
+                    self.goes_on = Some(false);
+                }
+            }
+            "kubernetes" => {
+                self.kubernetes += 1;
+                self.shipper = true;
+                let node = members(json).map(|members| kubernetes(&members)).unwrap_or_default();
+                self.add(node);
+            }
+            "_HOSTNAME" | "host" | "hostname" => {
+                self.shipper |= key == "_HOSTNAME";
+                self.add(Node { host: named(json), ..Node::default() });
+            }
+            "CONTAINER_NAME" | "container_name" => {
+                self.shipper = true;
+                self.add(named(json).map(Node::of_container_name).unwrap_or_default());
+            }
+            "__CURSOR" | "@timestamp" | "source_type" | "container_id" | "docker" => self.shipper = true,
+            "level" => (self.level, self.foreign) = (true, true),
+            "scope" => (self.scope, self.foreign) = (true, true),
+            // shippers' own, but not theirs alone
+            "time" | "timestamp" | "date" | "tag" | "file" | "source" | "attrs" | "partial_id" | "partial_ordinal" => {}
+            dotted if dotted.starts_with("kubernetes.") => {
+                self.shipper = true;
+                let member = dotted.strip_prefix("kubernetes.").unwrap_or_default().to_owned();
+                let node = kubernetes(&[(Cow::Owned(member), json)]);
+                self.add(node);
+            }
+            other => match is_of_a_record(other, names) {
+                true => self.record = true,
+                false => self.foreign = true,
+            },
+        }
+    }
+
+    /// Adds the names that a member gives.
+    fn add(&mut self, node: Node<'t>) {
+        self.node = std::mem::take(&mut self.node).or(node);
+    }
+
+    /// The record, if there is one.
+    fn content(&self, names: &FieldMap) -> Result<Option<Content<'t>>, Refusal> {
+        let [log, message, journal, processed, json] = self.candidates;
+        for (name, candidate) in NAMES.into_iter().zip([log, message, journal]) {
+            let Some(candidate) = candidate else { continue };
+            let text = string(candidate).map_err(|error| {
+                Refusal::new(RejectReason::NotJson, format!("`{name}` of a log shipper's envelope: {error}"))
+            })?;
+            if let Some(text) = text {
+                return Ok(Some(Content::of(text)));
+            }
+        }
+        if let Some(journal) = journal {
+            return of_journal(journal).map(|bytes| Some(Content { bytes, newline: false }));
+        }
+        let objects = [processed, log, message, json].into_iter().flatten();
+        let record = objects.into_iter().find(|object| is_record(object, names));
+        Ok(record.map(|object| Content { bytes: Cow::Borrowed(object.as_bytes()), newline: true }))
+    }
+
+    /// Whether this is one piece of a record. `None`: the envelope knows no pieces.
+    fn piece(&self, length: usize, newline: bool) -> Option<Piece> {
+        let [log, ..] = self.candidates;
+        let of_docker = || self.stream.map(|_| log.is_some() && !newline && DOCKER_PIECE.contains(&length));
+        let stream = self.stream.unwrap_or(Stream::Unknown);
+        self.goes_on.or_else(of_docker).map(|goes_on| Piece { stream, goes_on })
+    }
+}
+
+/// What stands under a name.
+struct Content<'t> {
+    /// Without one line end.
+    bytes: Cow<'t, [u8]>,
+    /// Whether there was one.
+    newline: bool,
+}
+
+impl<'t> Content<'t> {
+    fn of(text: Cow<'t, str>) -> Self {
+        match text {
+            // a newline is an escape
+            Cow::Borrowed(text) => Content { bytes: Cow::Borrowed(text.as_bytes()), newline: false },
+            Cow::Owned(text) => {
+                let mut bytes = text.into_bytes();
+                let newline = bytes.pop_if(|byte| *byte == b'\n').is_some();
+                if newline {
+                    bytes.pop_if(|byte| *byte == b'\r');
+                }
+                Content { bytes: Cow::Owned(bytes), newline }
+            }
+        }
+    }
+}
+
+/// A MESSAGE that is no string: journalctl writes what is not UTF-8 as a list of bytes, and what is long as null.
+fn of_journal<'t>(json: &str) -> Result<Cow<'t, [u8]>, Refusal> {
+    if json == "null" {
+        let detail = "journalctl leaves out a MESSAGE of more than 4096 bytes; export with --all";
+        return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
+    }
+    serde_json::from_str::<Vec<u8>>(json).map(Cow::Owned).map_err(|_| {
+        let detail = format!("MESSAGE of a journal entry is neither a string nor a list of bytes: `{}`", shown(json));
+        Refusal::new(RejectReason::NotAnAccessLog, detail)
+    })
+}
+
+/// The names in a `kubernetes` object, or behind `kubernetes.` in the names of keys.
+fn kubernetes<'t>(members: &[(Cow<'t, str>, &'t str)]) -> Node<'t> {
+    let mut node = Node::default();
+    for (key, json) in members {
+        let json: &'t str = json;
+        let inner = |member: &str| {
+            let members = crate::json::object::members(json).unwrap_or_default();
+            members.into_iter().find(|(key, _)| key == member).and_then(|(_, json)| named(json))
+        };
+        let name = || named(json);
+        let found = match key.as_ref() {
+            "pod_name" | "pod.name" => Node { pod: name(), ..Node::default() },
+            "pod" => Node { pod: inner("name"), ..Node::default() },
+            "namespace_name" | "pod_namespace" | "namespace.name" => Node { namespace: name(), ..Node::default() },
+            "namespace" => Node { namespace: name().or_else(|| inner("name")), ..Node::default() },
+            "container_name" | "container.name" => Node { container: name(), ..Node::default() },
+            "container" => Node { container: inner("name"), ..Node::default() },
+            "host" | "pod_node_name" | "node_name" | "node.name" => Node { host: name(), ..Node::default() },
+            "node" => Node { host: inner("name"), ..Node::default() },
+            _ => continue,
+        };
+        node = node.or(found);
+    }
+    node
+}
+
+/// Whether an object is the record itself: it has keys of an access log, or is ztunnel's.
+fn is_record(object: &str, names: &FieldMap) -> bool {
+    let members = members(object).unwrap_or_default();
+    let has = |name: &str| members.iter().any(|(key, _)| key == name);
+    members.iter().any(|(key, _)| is_of_a_record(key, names)) || (has("level") && has("scope"))
+}
+
+/// Whether a key says that its object is an access log. Some names are used by shippers, too.
+fn is_of_a_record(key: &str, names: &FieldMap) -> bool {
+    match names.resolve(key) {
+        Resolved::Mapped(_) => true,
+        Resolved::Canonical(key) => !matches!(
+            key,
+            Key::PodName
+                | Key::PodNamespace
+                | Key::PodServiceAccount
+                | Key::ClusterId
+                | Key::Method
+                | Key::Path
+                | Key::Protocol
+                | Key::Duration
+        ),
+        Resolved::Unknown => false,
+    }
+}
+
+fn text(json: &str) -> Option<Cow<'_, str>> {
+    string(json).ok().flatten()
+}
+
+fn named(json: &str) -> Option<Cow<'_, str>> {
+    text(json).and_then(name)
+}

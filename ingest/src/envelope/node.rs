@@ -1,0 +1,72 @@
+//! Who logged a record, as its envelope says: the pod, not the proxy in it.
+
+use std::borrow::Cow;
+
+use crate::key::Key;
+
+/// Longest name that is one: of a Kubernetes object or a host, bytes.
+const LONGEST: usize = 253;
+
+/// The pod that a record comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Node<'a> {
+    pub(crate) pod: Option<Cow<'a, str>>,
+    pub(crate) namespace: Option<Cow<'a, str>>,
+    pub(crate) container: Option<Cow<'a, str>>,
+    /// The machine: a Kubernetes node, or a host name.
+    pub(crate) host: Option<Cow<'a, str>>,
+}
+
+impl<'a> Node<'a> {
+    /// Whether the envelope names nobody.
+    pub(crate) fn is_nobody(&self) -> bool {
+        *self == Node::default()
+    }
+
+    /// What it says of keys that the line itself may lack.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (Key, &str)> {
+        let names = [(Key::PodName, self.pod.as_deref()), (Key::PodNamespace, self.namespace.as_deref())];
+        names.into_iter().filter_map(|(key, name)| Some((key, name?)))
+    }
+
+    /// This node, with the names that only the other one has.
+    pub(super) fn or(self, other: Node<'a>) -> Node<'a> {
+        Node {
+            pod: self.pod.or(other.pod),
+            namespace: self.namespace.or(other.namespace),
+            container: self.container.or(other.container),
+            host: self.host.or(other.host),
+        }
+    }
+
+    /// The same names, with memory of their own.
+    pub(super) fn into_owned(self) -> Node<'static> {
+        let owned = |name: Option<Cow<'_, str>>| name.map(|name| Cow::Owned(name.into_owned()));
+        let Node { pod, namespace, container, host } = self;
+        Node { pod: owned(pod), namespace: owned(namespace), container: owned(container), host: owned(host) }
+    }
+
+    /// Docker's name of a container of Kubernetes, `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`; another name is the
+    /// container's own.
+    pub(super) fn of_container_name(name: Cow<'a, str>) -> Node<'a> {
+        let own = |text: &str| Some(Cow::Owned(text.to_owned()));
+        let parts = name.strip_prefix('/').unwrap_or(&name).strip_prefix("k8s_").and_then(|rest| {
+            // no name of Kubernetes holds a `_`
+            let mut parts = rest.split('_');
+            let (container, pod, namespace) = (parts.next()?, parts.next()?, parts.next()?);
+            let (_uid, _attempt, end) = (parts.next()?, parts.next()?, parts.next());
+            end.is_none().then(|| Node {
+                pod: own(pod),
+                namespace: own(namespace),
+                container: own(container),
+                host: None,
+            })
+        });
+        parts.unwrap_or_else(|| Node { container: Some(name), ..Node::default() })
+    }
+}
+
+/// A name; `None` for what is too long to be one, so that whatever is kept of a node is small.
+pub(super) fn name(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    (1..=LONGEST).contains(&text.len()).then_some(text)
+}
