@@ -126,11 +126,6 @@ impl Envelopes {
         Envelopes { pieces: Pieces::new(max_line_bytes), journal: Journal::new(max_line_bytes), json: JsonSigns::new() }
     }
 
-    /// Whether a line is a bare one at first sight: [`Envelopes::open`] would say so, too. Text only; of JSON it takes a look at the keys.
-    pub(crate) fn is_plain(&self, line: &[u8]) -> bool {
-        !self.journal.is_open() && matches!(line, [b'[', digit, ..] if digit.is_ascii_digit())
-    }
-
     /// Opens a line. Blank lines must come here, too, for they end an entry of the journal.
     pub(crate) fn open<'a>(&mut self, line: &'a [u8], at: At, names: &FieldMap) -> Unwrapped<'a> {
         match self.journal.line(line, at) {
@@ -219,7 +214,7 @@ impl Envelopes {
 
     fn peel<'t>(&self, text: &'t [u8], names: &FieldMap) -> Layer<'t> {
         match text.first() {
-            Some(b'{') if self.json.are_in(text) => json::open(text, names),
+            Some(b'{') if self.json.are_in(text, names) => json::open(text, names),
             Some(b'[') => prefix::kubectl(text),
             Some(b'A') => prefix::ambassador(text),
             Some(b'0'..=b'9') => match prefix::timed(text) {
@@ -272,16 +267,22 @@ impl Layer<'_> {
 
 /// Looks for the keys of JSON envelopes without reading the JSON: most lines have none of them.
 #[derive(Debug)]
-struct JsonSigns([Finder<'static>; 6]);
+struct JsonSigns {
+    records: [Finder<'static>; 5],
+    node: Finder<'static>,
+}
 
 impl JsonSigns {
     fn new() -> Self {
-        let keys = ["\"log\"", "\"log_processed\"", "\"message\"", "\"MESSAGE\"", "\"kubernetes", "\"json\""];
-        JsonSigns(keys.map(|key| Finder::new(key).into_owned()))
+        let of = |key: &str| Finder::new(key).into_owned();
+        let records = json::NAMES.map(|name| of(&format!("\"{name}\"")));
+        JsonSigns { records, node: of("\"kubernetes") }
     }
 
-    fn are_in(&self, line: &[u8]) -> bool {
-        self.0.iter().any(|key| key.find(line).is_some())
+    fn are_in(&self, line: &[u8], names: &FieldMap) -> bool {
+        // a line that starts as a record is one: only who logged it may stand there
+        let record = json::starts_record(line, names);
+        self.node.find(line).is_some() || (!record && self.records.iter().any(|key| key.find(line).is_some()))
     }
 }
 

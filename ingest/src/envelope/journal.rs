@@ -93,11 +93,6 @@ impl Journal {
         Journal { max: max as u64, entry: None }
     }
 
-    /// Whether an entry is being read.
-    pub(super) fn is_open(&self) -> bool {
-        self.entry.is_some()
-    }
-
     /// Takes a line, which may be blank.
     pub(super) fn line(&mut self, line: &[u8], at: At) -> Step {
         if let Some(entry) = &mut self.entry

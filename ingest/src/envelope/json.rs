@@ -50,7 +50,7 @@ struct Found<'t> {
 }
 
 /// Where records are. Under the last ones only objects.
-const NAMES: [&str; 5] = ["log", "message", "MESSAGE", "log_processed", "json"];
+pub(super) const NAMES: [&str; 5] = ["log", "message", "MESSAGE", "log_processed", "json"];
 
 /// Opens a line that starts with `{`.
 pub(super) fn open<'t>(line: &'t [u8], names: &FieldMap) -> Layer<'t> {
@@ -80,6 +80,12 @@ pub(super) fn open<'t>(line: &'t [u8], names: &FieldMap) -> Layer<'t> {
         Ok(None) => Layer::Bare(node),
         Err(refusal) => Layer::Wrong(refusal),
     }
+}
+
+/// Whether the first key of a line is one of a record.
+pub(super) fn starts_record(line: &[u8], names: &FieldMap) -> bool {
+    let key = line.strip_prefix(b"{\"").and_then(|rest| rest.get(..memchr::memchr(b'"', rest)?));
+    key.and_then(|key| std::str::from_utf8(key).ok()).is_some_and(|key| is_of_a_record(key, names))
 }
 
 impl<'t> Found<'t> {
