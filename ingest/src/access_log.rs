@@ -13,6 +13,8 @@
 pub(crate) mod known;
 mod security;
 mod who;
+#[allow(dead_code)] // wired in by the decoder
+pub(crate) mod ztunnel;
 
 use std::borrow::Cow;
 

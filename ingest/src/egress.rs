@@ -60,7 +60,7 @@ pub(crate) fn egress_host(egress: Egress, authority: Option<&str>, sni: Option<&
 }
 
 /// Kubernetes names are lower case; a ServiceEntry's need not be.
-fn is_in_mesh(fqdn: &str, cluster_domain: &str) -> bool {
+pub(crate) fn is_in_mesh(fqdn: &str, cluster_domain: &str) -> bool {
     let fqdn = fqdn.to_ascii_lowercase();
     fqdn.strip_suffix(&cluster_domain.to_ascii_lowercase()).is_some_and(|rest| rest.ends_with(".svc."))
 }

@@ -9,7 +9,20 @@ use crate::redact::Redaction;
 
 /// The object, or `None` where every value found its column.
 pub(crate) fn extra(fields: &Fields<'_>, redaction: &Redaction) -> Option<String> {
-    let mut left: Vec<_> = fields.left_over().collect();
+    of(fields.left_over().collect(), redaction)
+}
+
+/// The object of these keys and JSON texts; `None` without any.
+pub(crate) fn of(left: Vec<(&str, Cow<'_, str>)>, redaction: &Redaction) -> Option<String> {
+    let object = object(left)?;
+    match redaction.json(&object) {
+        Cow::Owned(redacted) => Some(redacted),
+        Cow::Borrowed(_) => Some(object),
+    }
+}
+
+/// The same, with whatever secrets are in it.
+pub(crate) fn object(mut left: Vec<(&str, Cow<'_, str>)>) -> Option<String> {
     if left.is_empty() {
         return None;
     }
@@ -24,8 +37,5 @@ pub(crate) fn extra(fields: &Fields<'_>, redaction: &Redaction) -> Option<String
         object.push_str(&json);
     }
     object.push('}');
-    match redaction.json(&object) {
-        Cow::Owned(redacted) => Some(redacted),
-        Cow::Borrowed(_) => Some(object),
-    }
+    Some(object)
 }

@@ -65,6 +65,8 @@ pub(crate) fn keys(reporter: Option<Reporter>, server_side: bool) -> (&'static [
         Some(Reporter::Destination) => (CALLER, &[Key::DownstreamLocalUriSan]),
         Some(Reporter::Waypoint) => (CALLER, &[]),
         Some(Reporter::Gateway) => (CALLER, &[Key::UpstreamPeerUriSan]),
+        // names both sides itself
+        Some(Reporter::Ztunnel) => (&[], &[]),
         None if server_side => (CALLER, &[Key::DownstreamLocalUriSan]),
         None => (&[Key::UpstreamLocalUriSan], &[Key::UpstreamPeerUriSan]),
     }

@@ -45,6 +45,8 @@ mod text;
 mod time;
 mod transport;
 mod unchecked;
+#[allow(dead_code)] // wired in by the decoder
+mod ztunnel;
 
 pub use coverage::Coverage;
 pub use decoder::{AccessLogBatch, Decoder};

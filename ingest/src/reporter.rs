@@ -31,6 +31,8 @@ pub(crate) enum Reporter {
     Destination,
     Gateway,
     Waypoint,
+    /// Of the ambient mesh: its lines are read by `access_log/ztunnel.rs`, and are told by their form.
+    Ztunnel,
 }
 
 /// The column `direction`.
@@ -137,6 +139,7 @@ impl Reporter {
             Reporter::Destination => "destination",
             Reporter::Gateway => "gateway",
             Reporter::Waypoint => "waypoint",
+            Reporter::Ztunnel => "ztunnel",
         }
     }
 }

@@ -83,14 +83,14 @@ impl ColumnType {
 /// The bits of the column `signals`: which few rows the row detections could want. 0 on lines that do not count
 /// (`access_log_type` other than an end, see `log_type`).
 pub mod signals {
-    /// `rbac_decision` is deny and the line is not a client's (reporter source): the judge's own.
+    /// `rbac_decision` is deny and the line is not a client's (reporter source, or ztunnel outbound): the judge's own.
     pub const DENIED: i64 = 1;
     /// The application itself answered 403 (`via_upstream`), seen by destination or waypoint. At a waypoint the 403 may
     /// also be that of a sidecar behind it.
     pub const APP_403: i64 = 2;
     /// Plaintext reached a destination: accepted, or turned away by its listener.
     pub const PLAINTEXT: i64 = 4;
-    /// A client called a host that the mesh does not know: `egress` passthrough or blackhole, reporter source.
+    /// A client called a host that the mesh does not know: `egress` passthrough or blackhole, reporter source or ztunnel.
     pub const EGRESS_UNKNOWN: i64 = 8;
 
     /// The bit of a signal's name, as detections write it: `denied`, `app_403`, `plaintext`, `egress_unknown`.

@@ -128,7 +128,7 @@ fn signals_of(
                 | bit(transport == TransportSecurity::Plaintext, signals::PLAINTEXT)
         }
         Some(Reporter::Waypoint) => bit(decision == Decision::Deny, signals::DENIED) | bit(by_app, signals::APP_403),
-        Some(Reporter::Gateway) | None => bit(decision == Decision::Deny, signals::DENIED),
+        Some(Reporter::Gateway | Reporter::Ztunnel) | None => bit(decision == Decision::Deny, signals::DENIED),
     }
 }
 

@@ -164,7 +164,7 @@ fn own_principal<'a>(line: &Line<'a>) -> Option<Principal<'a>> {
     }))
 }
 
-fn set_principal<'a>(row: &mut Row<'a>, columns: [Col; 4], principal: Principal<'a>) {
+pub(super) fn set_principal<'a>(row: &mut Row<'a>, columns: [Col; 4], principal: Principal<'a>) {
     let [whole, namespace, service_account, trust_domain] = columns;
     row.set_text(whole, Some(principal.text));
     row.set_text(namespace, principal.parts.map(|parts| parts.namespace));

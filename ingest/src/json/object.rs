@@ -13,7 +13,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Text;
+use super::{Text, scan};
+use crate::reject::{Refusal, RejectReason};
 
 /// Name and JSON text of each member.
 pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
@@ -21,6 +22,12 @@ pub(crate) type Members<'a> = Vec<(Cow<'a, str>, &'a str)>;
 /// The members of an object. Does not go into the values, so it needs no bound of nesting.
 pub(crate) fn members(text: &str) -> serde_json::Result<Members<'_>> {
     Ok(serde_json::from_str::<Object<'_>>(text)?.0)
+}
+
+/// The members of a line that becomes a row, whose values others will read: within the bounds of `json/scan.rs`.
+pub(crate) fn checked_members(line: &str, max_nesting: usize) -> Result<Members<'_>, Refusal> {
+    scan::check(line, max_nesting)?;
+    members(line).map_err(|error| Refusal::new(RejectReason::NotJson, error.to_string()))
 }
 
 /// A string decoded; `None` for a value of another kind.
@@ -79,7 +86,11 @@ mod tests {
     }
 
     #[test]
-    fn far_deeper_than_a_recursive_reader_could_go() {
+    fn lines_have_bounds() {
+        assert_eq!(checked_members(r#"{"a":[[1]]}"#, 2).unwrap_err().reason, RejectReason::NestingTooDeep);
+        assert_eq!(checked_members(r#"{"a":"\ud83d"}"#, 2).unwrap_err().reason, RejectReason::NotJson);
+        assert_eq!(checked_members(r#"{"a"}"#, 2).unwrap_err().reason, RejectReason::NotJson);
+        // far deeper than a recursive reader could go
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(members(&deep).unwrap().len(), 1);
     }

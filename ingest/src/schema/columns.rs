@@ -49,17 +49,17 @@ const fn column(
 
 columns! {
     // when and where from
-    Time "time" Timestamp required, "µs since 1970, UTC: the start of the request or connection", ["start_time"], "%START_TIME%", "start_time", "never: a line without it is a reject";
-    EndedAt "ended_at" Timestamp required, "µs since 1970, UTC: when the line was written", ["duration"], "time + duration; time where the line has no duration", "start_time + duration", "never";
+    Time "time" Timestamp required, "µs since 1970, UTC: the start of the request or connection", ["start_time"], "%START_TIME%; of ztunnel the time of its line less the duration", "start_time", "never: a line without it is a reject";
+    EndedAt "ended_at" Timestamp required, "µs since 1970, UTC: when the line was written", ["duration"], "time + duration; time where the line has no duration; of ztunnel the time of its line", "start_time + duration", "never";
     ReceivedAt "received_at" Timestamp required, "µs since 1970, UTC", [], "the receiver's clock", "", "never";
     LogId "log_id" Text required, "source:line, lines counted from 1", [], "the line's position", "", "never";
     Source "source" Text required, "name of the input", [], "the receiver", "", "never";
 
     // who logged
-    Reporter "reporter" Text optional, "source, destination, gateway, waypoint, ztunnel", ["upstream_cluster", "route_name"], "derived from the cluster, the route, the proxy's name and an RBAC denial", "upstream_cluster, identifier.node.id", "the line does not tell which proxy wrote it: do not count it twice; never null where rbac_decision is deny";
+    Reporter "reporter" Text optional, "source, destination, gateway, waypoint, ztunnel", ["upstream_cluster", "route_name"], "derived from the cluster, the route, the proxy's name and an RBAC denial; ztunnel's lines by their form", "upstream_cluster, identifier.node.id", "the line does not tell which proxy wrote it: do not count it twice; never null where rbac_decision is deny";
     Direction "direction" Text optional, "inbound, outbound", ["upstream_cluster", "route_name"], "derived with reporter", "upstream_cluster", "unknown";
     LogType "log_type" Text required, "http, tcp, listener", ["access_log_type", "method", "protocol", "response_code"], "derived", "the kind of entry", "never";
-    AccessLogType "access_log_type" Text optional, "Envoy's AccessLogType", ["access_log_type"], "%ACCESS_LOG_TYPE%", "access_log_type", "not logged: counts as the end of a request";
+    AccessLogType "access_log_type" Text optional, "Envoy's AccessLogType", ["access_log_type"], "%ACCESS_LOG_TYPE%; TcpConnectionStart of ztunnel's `connection opened`", "access_log_type", "not logged: counts as the end of a request";
     NodePod "node_pod" Text optional, "Kubernetes name", ["pod_name"], "%ENVIRONMENT(POD_NAME)%", "identifier.node.id", "not logged";
     NodeNamespace "node_namespace" Text optional, "Kubernetes namespace", ["pod_namespace"], "%ENVIRONMENT(POD_NAMESPACE)%", "identifier.node.id", "not logged";
     NodeServiceAccount "node_service_account" Text optional, "Kubernetes service account", ["pod_service_account"], "%ENVIRONMENT(SERVICE_ACCOUNT)%", "identifier.node.metadata", "not logged";
@@ -116,7 +116,7 @@ columns! {
     DurationMs "duration_ms" Int64 optional, "ms", ["duration"], "%DURATION%", "duration", "not logged";
     UpstreamServiceTimeMs "upstream_service_time_ms" Int64 optional, "ms", ["upstream_service_time"], "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%", "time_to_first_upstream_rx_byte", "not forwarded, or not logged";
     UpstreamAttempts "upstream_attempts" Int32 optional, "tries", ["upstream_request_attempt_count"], "%UPSTREAM_REQUEST_ATTEMPT_COUNT%", "upstream_request_attempt_count", "not logged";
-    ConnectionTerminationDetails "connection_termination_details" Text optional, "Envoy's details", ["connection_termination_details"], "%CONNECTION_TERMINATION_DETAILS%", "connection_termination_details", "ended without a reason of the proxy's";
+    ConnectionTerminationDetails "connection_termination_details" Text optional, "Envoy's details", ["connection_termination_details"], "%CONNECTION_TERMINATION_DETAILS%; ztunnel's error", "connection_termination_details", "ended without a reason of the proxy's";
     UpstreamTransportFailureReason "upstream_transport_failure_reason" Text optional, "TLS or connect error", ["upstream_transport_failure_reason"], "%UPSTREAM_TRANSPORT_FAILURE_REASON%", "upstream_transport_failure_reason", "no failure";
     DownstreamTransportFailureReason "downstream_transport_failure_reason" Text optional, "TLS error, on listener lines", ["downstream_transport_failure_reason"], "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%", "downstream_transport_failure_reason", "no failure, or not logged";
 
@@ -138,7 +138,7 @@ columns! {
     PeerSerial "peer_serial" Text optional, "hex", ["downstream_peer_serial"], "%DOWNSTREAM_PEER_SERIAL%", "", "no client certificate, or not logged";
     PeerFingerprint "peer_fingerprint" Text optional, "SHA-256, hex", ["downstream_peer_fingerprint_256"], "%DOWNSTREAM_PEER_FINGERPRINT_256%", "", "no client certificate, or not logged";
     PeerCertEnd "peer_cert_end" Timestamp optional, "µs since 1970, UTC", ["downstream_peer_cert_v_end"], "%DOWNSTREAM_PEER_CERT_V_END%", "", "no client certificate, or not logged";
-    Egress "egress" Text optional, "in_mesh, registered, passthrough, blackhole, unknown", ["upstream_cluster", "route_name"], "derived, on client and gateway lines; blackhole of Istio 1.9 from flag UH of a connection without cluster and upstream host", "upstream_cluster", "not a client's or gateway's line";
+    Egress "egress" Text optional, "in_mesh, registered, passthrough, blackhole, unknown", ["upstream_cluster", "route_name"], "derived, on client and gateway lines and ztunnel's outbound ones; blackhole of Istio 1.9 from flag UH of a connection without cluster and upstream host", "upstream_cluster", "not a client's or gateway's line";
     EgressHost "egress_host" Text optional, "host name or address, lower case, no port; chosen by the caller", ["authority", "requested_server_name"], "authority of HTTP, else SNI", "request.authority, tls_properties.tls_sni_hostname", "in the mesh, or the line names no host";
 
     // the rest
