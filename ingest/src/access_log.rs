@@ -5,6 +5,7 @@
 //!                    ├─▶ Fields ─▶ who.rs        reporter, addresses, principals
 //! [...  text::parse ─┘             security.rs   RBAC, JWT, transport, egress, signals
 //!                                  extra         what no column took
+//! ztunnel's ─▶ ztunnel.rs          all of these, from its own words
 //! ```
 //!
 //! Each derivation is a pure module of its own with its own table of cases; here they are only put together. This is the plain way, and the judge of
@@ -13,8 +14,7 @@
 pub(crate) mod known;
 mod security;
 mod who;
-#[allow(dead_code)] // wired in by the decoder
-pub(crate) mod ztunnel;
+mod ztunnel;
 
 use std::borrow::Cow;
 
@@ -69,6 +69,9 @@ pub(crate) fn decode(
 ) -> Result<(), Refusal> {
     let line = utf8(line)?;
     let line = trimmed(&line);
+    if crate::ztunnel::looks_like(line) {
+        return ztunnel_line(line, node, context, row);
+    }
     let options = context.options;
     let mut fields = Fields::new();
     match line.as_bytes().first() {
@@ -80,7 +83,7 @@ pub(crate) fn decode(
         }
         Some(b'[') => text::parse(line, &mut fields)?,
         _ => {
-            let detail = "neither a JSON object nor Istio's text format (which starts with `[time] \"`)";
+            let detail = "neither a JSON object, nor Istio's text format (which starts with `[time] \"`), nor a line of ztunnel's";
             return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
         }
     }
@@ -88,6 +91,24 @@ pub(crate) fn decode(
         fields.add(key, name);
     }
     derive(fields, context, row)
+}
+
+/// Makes the row of a line of ztunnel's.
+fn ztunnel_line(
+    line: &str,
+    node: &Node<'_>,
+    context: &Context<'_>,
+    row: impl FnOnce(&Row<'_>, &Derived),
+) -> Result<(), Refusal> {
+    let mut values = Row::new();
+    let mut carried = ztunnel::decode(line, context, &mut values)?;
+    for (key, name) in node.names() {
+        carried = carried.with(key);
+        let column = if key == Key::PodName { Col::NodePod } else { Col::NodeNamespace };
+        values.set_text(column, Some(name));
+    }
+    row(&values, &Derived { carried, taken: KeySet::EMPTY, reporter: Some(Reporter::Ztunnel), direction: None });
+    Ok(())
 }
 
 /// The line without the blanks that JSON may have around it.

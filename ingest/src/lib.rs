@@ -45,7 +45,6 @@ mod text;
 mod time;
 mod transport;
 mod unchecked;
-#[allow(dead_code)] // wired in by the decoder
 mod ztunnel;
 
 pub use coverage::Coverage;
