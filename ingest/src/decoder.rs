@@ -285,7 +285,8 @@ impl Assembly {
         // a refusal is made again by the plain way, from the whole line
         access_log::derive(fields, &context, |row, derived| learned = Some(append(builder, number, row, derived))).ok()?;
         let (edge, place) = learned?;
-        edges.insert(hash, slots, signs, edge, (generation, place));
+        let harmless = |key| known::is_harmless(slots, key, &self.options.redaction);
+        edges.insert(hash, slots, signs, (edge, harmless), (generation, place));
         self.lines += 1;
         Some(())
     }

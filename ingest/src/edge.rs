@@ -164,13 +164,15 @@ pub(crate) struct Edge {
     pub(crate) taken: KeySet,
     pub(crate) reporter: Option<Reporter>,
     pub(crate) direction: Option<Direction>,
+    /// The keys of [`TEXTS`] in whose text there is no secret, should it come into `extra`.
+    pub(crate) harmless: KeySet,
 }
 
 impl Edge {
     /// The edge of a row that was derived the plain way.
     pub(crate) fn of(row: &Row<'_>, taken: KeySet, reporter: Option<Reporter>, direction: Option<Direction>) -> Self {
         let values = COLUMNS.iter().map(|column| row.get(*column).to_owned()).collect();
-        Edge { values, taken: taken.within(TEXTS), reporter, direction }
+        Edge { values, taken: taken.within(TEXTS), reporter, direction, harmless: KeySet::EMPTY }
     }
 
     /// Its values, in the order of [`COLUMNS`].
@@ -234,8 +236,15 @@ impl Edges {
         known.texts.are_those_of(slots, signs).then_some((&known.edge, &mut known.numbered))
     }
 
-    /// Remembers an edge.
-    pub(crate) fn insert(&mut self, hash: Hash, slots: &Slots<'_>, signs: Signs, edge: Edge, numbered: (u64, u32)) {
+    /// Remembers an edge; `harmless` says whether there is no secret in the value of a key.
+    pub(crate) fn insert(
+        &mut self,
+        hash: Hash,
+        slots: &Slots<'_>,
+        signs: Signs,
+        (mut edge, harmless): (Edge, impl Fn(Key) -> bool),
+        numbered: (u64, u32),
+    ) {
         let texts = Texts::of(slots, signs);
         if texts.text.len() > LENGTH {
             return;
@@ -243,6 +252,7 @@ impl Edges {
         if self.known.len() >= EDGES {
             self.known.clear();
         }
+        edge.harmless = slots.present().within(TEXTS).iter().filter(|key| harmless(*key)).fold(KeySet::EMPTY, KeySet::with);
         self.known.insert(hash.0, Known { texts, edge, numbered });
     }
 }

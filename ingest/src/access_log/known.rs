@@ -6,6 +6,8 @@
 //! ```
 //! [`super::derive`] is the judge: both must write the same row.
 
+use std::borrow::Cow;
+
 use crate::batch::BatchBuilder;
 use crate::edge::{self, Edge};
 use crate::endpoints::Addresses;
@@ -125,12 +127,25 @@ pub(crate) fn write(
     if !left.is_empty() || slots.has_rest() {
         scratch.clear();
         slots.write_extra(left, layout, scratch);
-        let plain = |key| memchr::memchr3(b'J', b'=', b'%', slots.get(key).unwrap_or_default().as_bytes()).is_none();
-        match !slots.has_rest() && left.without(HARMLESS).is_empty() && left.iter().all(plain) {
-            true => rows.text(Col::Extra, scratch),
-            false => rows.text(Col::Extra, &redaction.json(scratch)),
+        let unsure = left.without(edge.harmless).iter().any(|key| !HARMLESS.has(key) || !is_plain(slots.get(key)));
+        match slots.has_rest() || unsure {
+            true => rows.text(Col::Extra, &redaction.json(scratch)),
+            false => rows.text(Col::Extra, scratch),
         }
     }
     rows.end_row(number, line, slots.carried());
     Some(())
+}
+
+/// Whether there is no secret in a value, should it come into `extra`.
+pub(crate) fn is_harmless(slots: &Slots<'_>, key: Key, redaction: &Redaction) -> bool {
+    match slots.get(key) {
+        Some(text) if text.starts_with(['{', '[']) => matches!(redaction.json(text), Cow::Borrowed(_)),
+        text => is_plain(text),
+    }
+}
+
+/// Whether a text lacks what every secret in a text has.
+fn is_plain(text: Option<&str>) -> bool {
+    memchr::memchr3(b'J', b'=', b'%', text.unwrap_or_default().as_bytes()).is_none()
 }
