@@ -26,12 +26,17 @@ mod extra;
 mod field_map;
 mod fields;
 pub mod format;
+#[allow(dead_code)] // wired in by the decoder
+mod format_string;
 mod identity;
 pub mod inflate;
 mod json;
 mod jwt;
 mod key;
 mod log_type;
+mod memo;
+#[allow(dead_code)] // wired in by the decoder
+mod operator;
 mod options;
 mod rbac;
 mod redact;
@@ -43,6 +48,8 @@ mod shape;
 mod slots;
 mod text;
 mod time;
+#[allow(dead_code)] // wired in by the decoder
+mod time_format;
 mod transport;
 mod unchecked;
 mod ztunnel;
@@ -50,6 +57,9 @@ mod ztunnel;
 pub use coverage::Coverage;
 pub use decoder::{AccessLogBatch, Decoder};
 pub use field_map::{FieldMap, FieldMapError};
+pub use format_string::{Ambiguity, AmbiguityKind, FormatError, TextFormat, known as known_formats};
+pub use operator::{Operator, OperatorError};
 pub use options::{DecodeOptions, GatewayNames, GatewayNamesError};
 pub use redact::Redaction;
 pub use reject::{Reject, RejectReason};
+pub use time_format::TimeFormatError;

@@ -3,7 +3,7 @@
 use chrono::DateTime;
 
 /// The last microsecond of the year 9999. What is later (milliseconds taken for seconds, for example) is no time.
-const LAST: i64 = 253_402_300_799_999_999;
+pub(crate) const LAST: i64 = 253_402_300_799_999_999;
 
 /// Reads RFC 3339 (`2026-11-22T14:39:24.727Z`, any number of decimals) or seconds since 1970 (`1795358539.895`).
 /// `None`: neither, or not of the years 1970 to 9999. Decimals beyond microseconds are cut off.

@@ -1,0 +1,223 @@
+//! Access-log format strings: the text format of any mesh, compiled into a parser of its lines.
+//!
+//! ```text
+//! [%START_TIME%] "%REQ(:METHOD)% %REQ(:PATH)%" %RESPONSE_CODE%      format
+//! ├┘            ├─┘             ├┘            ├─┘
+//! literals[0]   [1]             [2]           [3]  [4] = ""         literals.len() == operators.len() + 1
+//!
+//! line ─▶ read (format_string/fast.rs) ── sure ──────────▶ one span per operator
+//!              └─ not sure ─▶ read_plain (judge.rs) ─▶ the one reading, or a misfit
+//! ```
+//!
+//! Envoy escapes nothing in a text line: a header may hold the quote that ends it. So a line is read only if there is
+//! exactly one way in which the literals stand where they must and every value is of its operator's class; then that way
+//! is what Envoy wrote. If there are more, the line is a misfit, and never a row with shifted fields.
+//! [`TextFormat::ambiguities`] says beforehand where a format invites that.
+
+mod ambiguity;
+mod fast;
+mod judge;
+pub mod known;
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use thiserror::Error;
+
+use crate::key::{Key, KeySet};
+use crate::operator::{Operator, OperatorError, Piece, ValueClass, pieces};
+
+pub use ambiguity::{Ambiguity, AmbiguityKind};
+
+/// Longest format, bytes.
+const LONGEST: usize = 64 << 10;
+
+/// Most operators of a format.
+const MOST_OPERATORS: usize = 512;
+
+/// A compiled text format.
+#[derive(Debug, Clone)]
+pub struct TextFormat {
+    operators: Vec<Operator>,
+    /// One before each operator and one after the last.
+    literals: Vec<String>,
+    targets: Vec<Target>,
+    /// What Envoy writes for a value that it does not have.
+    absent: Absent,
+    plan: fast::Plan,
+}
+
+/// What Envoy writes for a value that it does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    Dash,
+    /// With `omit_empty_values`; some operators write `-` all the same.
+    Nothing,
+}
+
+/// What an operator's value is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Columns are derived from it.
+    Key(Key),
+    /// `extra` keeps it under that name, which no other operator of the format has.
+    Extra(String),
+}
+
+/// Why a format was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum FormatError {
+    /// A `%` that begins no operator, or a start time that is not understood.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
+    /// It says nothing about a request.
+    #[error("the format has no command operator such as %START_TIME%; is it a file's name, or a line of the log?")]
+    NoOperators,
+    /// A request would take several lines.
+    #[error("the format has a line break inside, so that a request takes several lines; only its end may have one")]
+    LineBreak,
+    /// More than anybody writes by hand.
+    #[error("the format has {found} {what}; the most is {most}")]
+    TooLarge {
+        /// `bytes` or `operators`.
+        what: &'static str,
+        /// How many.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
+}
+
+/// Why a line was not read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Misfit {
+    /// No reading: the line is of another format.
+    #[error("not of the configured format: {stuck} does not fit at byte {at}")]
+    NoReading {
+        /// The operator or literal that nothing in the line fits.
+        stuck: String,
+        /// How far the line could be read, in bytes.
+        at: usize,
+    },
+    /// More than one reading, or more than are looked at.
+    #[error("{operator} can be read in more than one way: quotes or separators inside a value make the line ambiguous")]
+    Ambiguous {
+        /// The first operator whose value is in doubt.
+        operator: String,
+    },
+}
+
+impl TextFormat {
+    /// Compiles a format as it stands in a mesh's configuration. Line breaks at its end are dropped.
+    pub fn compile(format: &str) -> Result<TextFormat, FormatError> {
+        let format = format.trim_end_matches(['\n', '\r']);
+        if format.contains(['\n', '\r']) {
+            return Err(FormatError::LineBreak);
+        }
+        at_most("bytes", format.len(), LONGEST)?;
+        let (mut operators, mut literals) = (Vec::new(), vec![String::new()]);
+        for piece in pieces(format)? {
+            match piece {
+                Piece::Literal(text) => literals.last_mut().into_iter().for_each(|literal| literal.push_str(&text)),
+                Piece::Operator(operator) => {
+                    operators.push(operator);
+                    literals.push(String::new());
+                }
+            }
+        }
+        if operators.is_empty() {
+            return Err(FormatError::NoOperators);
+        }
+        at_most("operators", operators.len(), MOST_OPERATORS)?;
+        let plan = fast::Plan::new(&operators, &literals);
+        Ok(TextFormat { targets: targets(&operators), operators, literals, absent: Absent::Dash, plan })
+    }
+
+    /// The same format where the configuration says `omit_empty_values` (Istio: `omitEmptyValues`): what Envoy does not
+    /// have is then nothing instead of `-`.
+    #[must_use]
+    pub fn with_omit_empty_values(mut self, omit: bool) -> TextFormat {
+        self.absent = if omit { Absent::Nothing } else { Absent::Dash };
+        self
+    }
+
+    /// The operators, in the order of the line.
+    #[must_use]
+    pub fn operators(&self) -> &[Operator] {
+        &self.operators
+    }
+
+    /// Where a value cannot be told from its surroundings for certain; what is worst comes first.
+    #[must_use]
+    pub fn ambiguities(&self) -> Vec<Ambiguity> {
+        ambiguity::find(&self.operators, &self.literals, &self.plan)
+    }
+
+    /// The names of the canonical keys that the format fills, in the order of the line.
+    #[must_use]
+    pub fn fills(&self) -> Vec<&'static str> {
+        let keys = self.targets.iter().filter_map(|target| match target {
+            Target::Key(key) => Some(key.name()),
+            Target::Extra(_) => None,
+        });
+        keys.collect()
+    }
+
+    /// The canonical keys that every line of the format carries.
+    pub(crate) fn carries(&self) -> KeySet {
+        self.targets.iter().fold(KeySet::EMPTY, |keys, target| match target {
+            Target::Key(key) => keys.with(*key),
+            Target::Extra(_) => keys,
+        })
+    }
+
+    /// What each operator's value is for. No key comes twice: of several operators that feed one the first does.
+    pub(crate) fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// Finds each operator's value, as a span of bytes of the line: fast, and false where it is not sure. Where it is true,
+    /// [`TextFormat::read_plain`] finds the same. The spans of before are gone in either case.
+    pub(crate) fn read(&self, line: &str, spans: &mut Vec<(u32, u32)>) -> bool {
+        spans.clear();
+        self.plan.read(self, line, spans)
+    }
+
+    /// The judge: finds the one way to read a line, slowly and obviously right. Its work is bounded by the line's length.
+    pub(crate) fn read_plain(&self, line: &str) -> Result<Vec<Range<usize>>, Misfit> {
+        judge::read(self, line)
+    }
+
+    /// Whether that can be the value of an operator of the class.
+    fn accepts(&self, class: &ValueClass, value: &str) -> bool {
+        (value.is_empty() && self.absent == Absent::Nothing) || class.accepts(value)
+    }
+}
+
+fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), FormatError> {
+    if found > most { Err(FormatError::TooLarge { what, found, most }) } else { Ok(()) }
+}
+
+fn targets(operators: &[Operator]) -> Vec<Target> {
+    let mut fed = KeySet::EMPTY;
+    let mut names = HashSet::new();
+    let targets = operators.iter().map(|operator| match operator.key().filter(|key| !fed.has(*key)) {
+        Some(key) => {
+            fed = fed.with(key);
+            Target::Key(key)
+        }
+        None => {
+            let name = operator.extra_name();
+            let mut numbered = (2..).map(|number| format!("{name}#{number}"));
+            let mut free = name.clone();
+            while !names.insert(free.clone()) {
+                free = numbered.next().unwrap_or_default();
+            }
+            Target::Extra(free)
+        }
+    });
+    targets.collect()
+}
+
+#[cfg(test)]
+mod tests;

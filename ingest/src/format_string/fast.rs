@@ -1,0 +1,225 @@
+//! The fast reader: most lines of most formats, in one pass over their delimiters.
+//!
+//! ```text
+//! [T] "METHOD PATH PROTOCOL" CODE …      quotes of the line = quotes of the format: no value holds one, so each is where
+//! ───  ────────────────────  ──────      the format has it, and the line falls into segments
+//!       ▸    ·      ◂                    in a segment: from the left while a value cannot hold the byte that follows it,
+//!                                        from the right while it cannot hold the byte before it; one may be left over
+//! ```
+//!
+//! If more than one is left over, the byte that separates them is counted: if there are as many as in the format, no
+//! value holds it. Every step is the only one possible, so what comes out is the only reading; whatever is not forced is
+//! left to the judge.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter, memrchr};
+
+use super::TextFormat;
+use crate::operator::Operator;
+
+/// How a format's lines are read fast.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// Quotes in the format's literals.
+    quotes: usize,
+    segments: Vec<Segment>,
+}
+
+/// What stands between two quotes of the format: operators, and literals without quotes around them.
+#[derive(Debug, Clone)]
+pub(super) struct Segment {
+    /// Its operators, as indexes into the format's.
+    pub(super) operators: Range<usize>,
+    /// One before each operator and one after the last.
+    literals: Vec<Box<[u8]>>,
+    /// Operators that are found from the left.
+    left: usize,
+    /// Operators that are found from the right.
+    right: usize,
+    pub(super) middle: Middle,
+}
+
+/// The operators that are found neither from the left nor from the right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Middle {
+    /// At most one: it takes what is left.
+    One,
+    /// Several: if that byte occurs no more often than in the literals between them, no value holds it.
+    Counted { byte: u8, in_literals: usize },
+    /// Several, and nothing separates them.
+    Unknown,
+}
+
+impl Plan {
+    pub(super) fn new(operators: &[Operator], literals: &[String]) -> Plan {
+        let quotes = literals.iter().map(|literal| literal.matches('"').count()).sum();
+        let mut segments = Vec::new();
+        let (mut first, mut parts): (usize, Vec<Box<[u8]>>) = (0, Vec::new());
+        for (index, literal) in literals.iter().enumerate() {
+            let mut pieces = literal.split('"');
+            parts.push(pieces.next().unwrap_or_default().as_bytes().into());
+            for piece in pieces {
+                segments.push(Segment::new(operators, first..index, std::mem::take(&mut parts)));
+                first = index;
+                parts.push(piece.as_bytes().into());
+            }
+        }
+        segments.push(Segment::new(operators, first..operators.len(), parts));
+        Plan { quotes, segments }
+    }
+
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    pub(super) fn has_quotes(&self) -> bool {
+        self.quotes > 0
+    }
+
+    pub(super) fn read(&self, format: &TextFormat, line: &str, spans: &mut Vec<(u32, u32)>) -> bool {
+        spans.resize(format.operators.len(), (0, 0));
+        // spans count in 32 bits
+        if u32::try_from(line.len()).is_err() {
+            return false;
+        }
+        let quotes = if self.quotes > 0 { memchr_iter(b'"', line.as_bytes()).count() } else { 0 };
+        quotes == self.quotes && self.read_segments(format, line, spans).is_some()
+    }
+
+    fn read_segments(&self, format: &TextFormat, line: &str, spans: &mut [(u32, u32)]) -> Option<()> {
+        let (last, segments) = self.segments.split_last()?;
+        let mut from = 0;
+        for segment in segments {
+            let to = from + memchr(b'"', line.as_bytes().get(from..)?)?;
+            segment.read(Cut { format, line, from, to }, spans)?;
+            from = to + 1;
+        }
+        last.read(Cut { format, line, from, to: line.len() }, spans)
+    }
+}
+
+impl Segment {
+    /// Finds out how far one gets from either side. `literals` are those before, between and behind the operators.
+    pub(super) fn new(all: &[Operator], operators: Range<usize>, literals: Vec<Box<[u8]>>) -> Segment {
+        let inside = all.get(operators.clone()).unwrap_or_default();
+        let between = literals.get(1..inside.len()).unwrap_or_default();
+        // one stays for the middle, whatever it is
+        let pairs = inside.iter().zip(between);
+        let left = pairs.take_while(|(operator, literal)| excludes(operator, literal.first())).count();
+        let pairs = inside.iter().skip(1).zip(between).skip(left).rev();
+        let right = pairs.take_while(|(operator, literal)| excludes(operator, literal.last())).count();
+        let separators = between.get(left..between.len() - right).unwrap_or_default();
+        let middle = match separators.first().map(|literal| literal.first().copied()) {
+            None => Middle::One,
+            Some(Some(byte)) if separators.iter().all(|literal| literal.first() == Some(&byte)) => {
+                let in_literals = separators.iter().map(|literal| memchr_iter(byte, literal).count()).sum();
+                Middle::Counted { byte, in_literals }
+            }
+            Some(_) => Middle::Unknown,
+        };
+        Segment { operators, literals, left, right, middle }
+    }
+
+    /// The operators that are found neither from the left nor from the right.
+    pub(super) fn in_the_middle(&self) -> Range<usize> {
+        self.operators.start + self.left..self.operators.end - self.right
+    }
+
+    fn read(&self, mut cut: Cut<'_>, spans: &mut [(u32, u32)]) -> Option<()> {
+        let (first, literals) = self.literals.split_first()?;
+        cut.strip_prefix(first)?;
+        let Some((last, between)) = literals.split_last() else {
+            return (cut.from == cut.to).then_some(());
+        };
+        cut.strip_suffix(last)?;
+        let operators = cut.format.operators.get(self.operators.clone())?;
+        let spans = spans.get_mut(self.operators.clone())?;
+
+        // from the left; in the middle only if the byte is where the format has it, and nowhere else
+        let middle = operators.len() - self.right;
+        let mut counted = self.middle == Middle::One;
+        for (place, literal) in between.iter().enumerate().take(middle - 1) {
+            if place == self.left && !counted {
+                counted = true;
+                // what is found from the right has not been cut off yet
+                self.cut_right(&mut cut, operators, between, spans)?;
+                let Middle::Counted { byte, in_literals } = self.middle else { return None };
+                if memchr_iter(byte, cut.bytes()).count() != in_literals {
+                    return None;
+                }
+            }
+            let at = cut.from + memchr(*literal.first()?, cut.bytes())?;
+            *spans.get_mut(place)? = cut.value(operators.get(place)?, cut.from, at)?;
+            cut.from = at;
+            cut.strip_prefix(literal)?;
+        }
+        if self.middle == Middle::One {
+            self.cut_right(&mut cut, operators, between, spans)?;
+        }
+        *spans.get_mut(middle - 1)? = cut.value(operators.get(middle - 1)?, cut.from, cut.to)?;
+        Some(())
+    }
+
+    /// Finds the operators that are found from the right, and leaves what stands before them.
+    fn cut_right(
+        &self,
+        cut: &mut Cut<'_>,
+        operators: &[Operator],
+        between: &[Box<[u8]>],
+        spans: &mut [(u32, u32)],
+    ) -> Option<()> {
+        for place in (operators.len() - self.right..operators.len()).rev() {
+            let literal = between.get(place - 1)?;
+            let at = cut.from + memrchr(*literal.last()?, cut.bytes())? + 1;
+            *spans.get_mut(place)? = cut.value(operators.get(place)?, at, cut.to)?;
+            cut.to = at;
+            cut.strip_suffix(literal)?;
+        }
+        Some(())
+    }
+}
+
+/// Whether no value of the operator can hold the byte next to it.
+fn excludes(operator: &Operator, byte: Option<&u8>) -> bool {
+    byte.is_some_and(|byte| !operator.class().may_hold(*byte))
+}
+
+/// What is left of a segment's text.
+struct Cut<'a> {
+    format: &'a TextFormat,
+    line: &'a str,
+    from: usize,
+    to: usize,
+}
+
+impl Cut<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.line.as_bytes().get(self.from..self.to).unwrap_or_default()
+    }
+
+    fn strip_prefix(&mut self, literal: &[u8]) -> Option<()> {
+        let fits = self.bytes().get(..literal.len()).is_some_and(|bytes| same(bytes, literal));
+        self.from += literal.len();
+        fits.then_some(())
+    }
+
+    fn strip_suffix(&mut self, literal: &[u8]) -> Option<()> {
+        let from = self.to.checked_sub(literal.len()).filter(|from| *from >= self.from)?;
+        let fits = self.line.as_bytes().get(from..self.to).is_some_and(|bytes| same(bytes, literal));
+        self.to = from;
+        fits.then_some(())
+    }
+
+    /// The span, if it holds a value of the operator's class.
+    fn value(&self, operator: &Operator, from: usize, to: usize) -> Option<(u32, u32)> {
+        let value = self.line.get(from..to)?;
+        let span = (u32::try_from(from).ok()?, u32::try_from(to).ok()?);
+        self.format.accepts(operator.class(), value).then_some(span)
+    }
+}
+
+/// Of one length; literals have a byte or two, for which a call of `memcmp` takes longer than all the rest.
+fn same(bytes: &[u8], literal: &[u8]) -> bool {
+    bytes.iter().zip(literal).all(|(one, other)| one == other)
+}

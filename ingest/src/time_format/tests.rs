@@ -1,0 +1,92 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: i64 = 1_795_563_113_000_000;
+
+#[test]
+fn what_envoy_writes() {
+    // forms and texts as Envoy 1.40 wrote them
+    for (form, text, micros) in [
+        ("", "2026-11-24T23:31:53.541Z", 541_000),
+        ("%s", "1795563113", 0),
+        ("%s%3f", "1795563113541", 541_000),
+        ("%s.%6f", "1795563113.541172", 541_172),
+        ("%s.%9f", "1795563113.541172000", 541_172),
+        ("%3f %s %3f", "541 1795563113 541", 541_000),
+        ("%Y-%m-%dT%H:%M:%S", "2026-11-24T23:31:53", 0),
+        ("%Y-%m-%dT%H:%M:%S.%fZ", "2026-11-24T23:31:53.541172000Z", 541_172),
+        ("%d/%b/%Y:%H:%M:%S %z", "24/Nov/2026:23:31:53 +0000", 0),
+        ("%Y/%m/%dT%H:%M:%S%Ez %s", "2026/11/24T23:31:53+00:00 1795563113", 0),
+        ("%F %T %E*z", "2026-11-24 23:31:53 +00:00:00", 0),
+        ("%F%ET%H:%M:%E3S", "2026-11-24T23:31:53.541", 541_000),
+        ("%F %R:%E*S%Z", "2026-11-24 23:31:53.541172UTC", 541_172),
+        ("%F %R:%E*S", "2026-11-24 23:31:53", 0),
+        ("%F %T.%E*f", "2026-11-24 23:31:53.541172", 541_172),
+        ("%c", "Tue Nov 24 23:31:53 2026", 0),
+        ("%A, %e %B %E4Y %X %%", "Tuesday, 24 November 2026 23:31:53 %", 0),
+        ("%Y%j %H%M%E0S", "2026328 233153", 0),
+        ("%Y%m%d%H%M%S%3f", "20261124233153541", 541_000),
+        ("%%s", "%1795563113", 0),
+        ("é%s", "é1795563113", 0),
+    ] {
+        let format = TimeFormat::compile(form).unwrap_or_else(|error| panic!("{form}: {error}"));
+        assert_eq!(format.parse(text), Some(SECOND + micros), "{form}");
+        assert!(text.bytes().all(|byte| format.may_hold(byte)) && text.len() <= format.longest(), "{form}");
+        for other in [format!("{text} "), format!(" {text}"), text.replace('3', "x")] {
+            assert_eq!(format.parse(&other), None, "{form}: {other}");
+        }
+        let cut: String = text.chars().take(text.chars().count() - 1).collect();
+        assert_ne!(format.parse(&cut), Some(SECOND + micros), "{form}");
+    }
+    let first = TimeFormat::compile("%e/%b/%Y %T").unwrap();
+    assert_eq!(first.parse(" 1/Jan/1970 00:00:01"), Some(1_000_000));
+    let east = TimeFormat::compile("%F %T %z").unwrap();
+    assert_eq!(east.parse("1970-01-01 01:00:00 +0100"), Some(0));
+    assert_eq!(east.parse("1970-01-01 00:00:00 +0100"), None);
+    assert_eq!(east.parse("2026-02-30 00:00:00 +0000"), None);
+}
+
+#[test]
+fn forms_that_are_not_understood() {
+    for (form, said) in [
+        ("%Q", "`%Q` is not understood"),
+        ("%y-%m-%d %T", "`%y-%` is not understood"),
+        ("%I:%M %p", "`%I:%` is not understood"),
+        ("%", "`%` is not understood"),
+        ("%E9X", "`%E9X` is not understood"),
+        ("%n", "`%n` is not understood"),
+        ("%H:%M:%S", "without a year of four digits"),
+        ("%Y-%m %T", "without month and day"),
+        ("%F", "without hour, minute and second"),
+        ("%F %R", "without hour, minute and second"),
+        ("%s%s", "`%s` has no fixed number of digits"),
+        ("%F %H:%M:%E*S%3f", "`%E*` has no fixed number of digits"),
+        ("text", "without a year"),
+    ] {
+        let error = TimeFormat::compile(form).unwrap_err().to_string();
+        assert!(error.contains(said), "{form}: {error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(form in "(%[a-zA-Z0-9*%]{1,2}|[ -~]){0,12}", text in "\\PC{0,40}") {
+        if let Ok(format) = TimeFormat::compile(&form)
+            && let Some(micros) = format.parse(&text)
+        {
+            prop_assert!((0..=time::LAST).contains(&micros));
+            prop_assert!(text.bytes().all(|byte| format.may_hold(byte)) && text.len() <= format.longest());
+        }
+    }
+
+    #[test]
+    fn the_default_form_agrees_with_the_general_parser(micros in 0..=time::LAST) {
+        let time = chrono::DateTime::from_timestamp_micros(micros).unwrap();
+        let text = time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        prop_assert_eq!(TimeFormat::compile("").unwrap().parse(&text), time::parse(&text));
+        let text = time.format("%d/%b/%Y:%H:%M:%S.%6f").to_string();
+        prop_assert_eq!(TimeFormat::compile("%d/%b/%Y:%H:%M:%S.%6f").unwrap().parse(&text), Some(micros));
+    }
+}
