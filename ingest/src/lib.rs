@@ -27,14 +27,17 @@ mod field_map;
 mod fields;
 pub mod format;
 #[allow(dead_code)] // wired in by the decoder
-mod format_string;
+pub mod format_string;
 mod identity;
 pub mod inflate;
 mod json;
+#[allow(dead_code)] // wired in by the decoder
+pub mod json_format;
 mod jwt;
 mod key;
 mod log_type;
 mod memo;
+pub mod mesh_config;
 #[allow(dead_code)] // wired in by the decoder
 mod operator;
 mod options;
@@ -57,7 +60,9 @@ mod ztunnel;
 pub use coverage::Coverage;
 pub use decoder::{AccessLogBatch, Decoder};
 pub use field_map::{FieldMap, FieldMapError};
-pub use format_string::{Ambiguity, AmbiguityKind, FormatError, TextFormat, known as known_formats};
+pub use format_string::TextFormat;
+pub use json_format::JsonFormat;
+pub use mesh_config::MeshFormats;
 pub use operator::{Operator, OperatorError};
 pub use options::{DecodeOptions, GatewayNames, GatewayNamesError};
 pub use redact::Redaction;
