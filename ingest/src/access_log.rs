@@ -1,11 +1,11 @@
 //! One line to one row: detect the format, bring the line to canonical keys, derive the columns.
 //!
 //! ```text
-//! {...  json ────────┐
-//!                    ├─▶ Fields ─▶ who.rs        reporter, addresses, principals
-//! [...  text::parse ─┘             security.rs   RBAC, JWT, transport, egress, signals
-//!                                  extra         what no column took
-//! ztunnel's ─▶ ztunnel.rs          all of these, from its own words
+//! {...  json ───────────┐
+//! ...   configured text ├─▶ Fields ─▶ who.rs        reporter, addresses, principals
+//! [...  text::parse ────┘             security.rs   RBAC, JWT, transport, egress, signals
+//!                                     extra         what no column took
+//! ztunnel's ─▶ ztunnel.rs             all of these, from its own words
 //! ```
 //!
 //! Each derivation is a pure module of its own with its own table of cases; here they are only put together. This is the plain way, and the judge of
@@ -34,7 +34,7 @@ use crate::reporter::{Direction, Reporter};
 use crate::row::{Row, Value};
 use crate::schema::Col;
 use crate::shape::Shapes;
-use crate::{json, text, time};
+use crate::{json, text, text_formats, time};
 use who::Who;
 
 /// What a row needs beside its line.
@@ -74,15 +74,17 @@ pub(crate) fn decode(
     }
     let options = context.options;
     let mut fields = Fields::new();
-    match line.as_bytes().first() {
-        Some(b'{') => {
+    match (text_formats::plain(line, options.text_formats(), &mut fields), line.as_bytes().first()) {
+        (Some(Ok(())), _) => {}
+        (_, Some(b'{')) => {
             json::parse(line, &options.fields, options.max_nesting, &mut fields)?;
             if let Some(shapes) = shapes {
                 shapes.learn(line, &options.fields);
             }
         }
-        Some(b'[') => text::parse(line, &mut fields)?,
-        _ => {
+        (_, Some(b'[')) => text::parse(line, &mut fields)?,
+        (Some(Err(misfit)), _) => return Err(misfit),
+        (None, _) => {
             let detail = "neither a JSON object, nor Istio's text format (which starts with `[time] \"`), nor a line of ztunnel's";
             return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
         }
@@ -210,7 +212,7 @@ struct Line<'a> {
 }
 
 fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>, row: &mut Row<'a>) -> Result<Derived, Refusal> {
-    let started = start_time(fields)?;
+    let started = start_time(fields, context.options)?;
     for (key, column) in TEXTS {
         row.set_text(*column, fields.take(*key));
     }
@@ -304,12 +306,12 @@ impl<'a> Line<'a> {
     }
 }
 
-fn start_time(fields: &Fields<'_>) -> Result<i64, Refusal> {
+fn start_time(fields: &Fields<'_>, options: &DecodeOptions) -> Result<i64, Refusal> {
     let text = fields.take(Key::StartTime).ok_or_else(|| {
         let detail = "no start_time; if the format calls it otherwise, map that key to start_time";
         Refusal::new(RejectReason::NotAnAccessLog, detail)
     })?;
-    time::parse(text).ok_or_else(|| {
+    options.start_time(text).ok_or_else(|| {
         let forms = "RFC 3339, or seconds since 1970, of the years 1970 to 9999";
         Refusal::new(RejectReason::BadTime, format!("start_time `{}` is not {forms}", shown(text)))
     })

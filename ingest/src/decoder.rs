@@ -31,6 +31,7 @@ use crate::reject::{Refusal, Reject, RejectReason, hex};
 use crate::row::Row;
 use crate::shape::Shapes;
 use crate::slots::Slots;
+use crate::text_formats::TextFormats;
 
 /// Line bytes after which a batch is full, however few lines they are: some batches are on their way at any time, and each holds its lines.
 const BATCH_BYTES: u64 = 4 << 20;
@@ -73,8 +74,8 @@ impl Decoder {
             assembly: Assembly {
                 builder: BatchBuilder::new(source.clone(), received_at),
                 envelopes: Envelopes::new(options.max_line_bytes.min(LONGEST_LINE)),
-                options,
                 fast: Some(Fast::default()),
+                options,
                 source,
                 received_at,
                 full: VecDeque::new(),
@@ -142,10 +143,11 @@ struct Assembly {
     bytes: u64,
 }
 
-/// What earlier lines taught.
+/// What is known before a line is read: formats, and what earlier lines taught.
 #[derive(Debug, Default)]
 struct Fast {
     shapes: Shapes,
+    texts: TextFormats,
     edges: Edges,
     scratch: String,
 }
@@ -254,12 +256,13 @@ impl Assembly {
 
     /// Writes the row of a line of a known shape. `None`: nothing was written, the plain way has to be gone.
     fn known_line<'a>(&mut self, number: u64, line: &'a str, node: &'a Node<'_>, slots: &mut Slots<'a>) -> Option<()> {
-        let Fast { shapes, edges, scratch } = self.fast.as_mut()?;
+        let Fast { shapes, texts, edges, scratch } = self.fast.as_mut()?;
         let line = access_log::trimmed(line);
         slots.clear();
-        let layout = match line.as_bytes().first()? {
-            b'{' => shapes.read(line, self.options.max_nesting, slots)?,
-            _ => return None,
+        let layout = match texts.read(line, self.options.text_formats(), slots) {
+            Some(layout) => layout,
+            None if line.starts_with('{') => shapes.read(line, self.options.max_nesting, slots)?,
+            None => return None,
         };
         for (key, name) in node.names() {
             slots.add(key, name);
@@ -273,7 +276,7 @@ impl Assembly {
                 *numbered = (generation, self.builder.add_edge(edge));
             }
             let edge = (edge, numbered.1);
-            let line = (number, &self.options.redaction);
+            let line = (number, self.options.as_ref());
             known::write(slots, layout, &addresses, edge, line, &mut self.builder, scratch)?;
             self.lines += 1;
             return Some(());

@@ -4,7 +4,7 @@
 //! A key that is mapped means what it is mapped to, even if it is itself a canonical name. Where a line carries both
 //! the canonical name and a mapped one, the canonical wins and the other stays in `extra`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
@@ -14,6 +14,8 @@ use crate::key::Key;
 #[derive(Debug, Clone, Default)]
 pub struct FieldMap {
     keys: HashMap<String, Key>,
+    /// Keys of the log that have a canonical name, but another meaning, which no column has.
+    misleading: HashSet<String>,
 }
 
 impl FieldMap {
@@ -29,7 +31,20 @@ impl FieldMap {
                 _ => keys.insert(logged, key),
             };
         }
-        Ok(FieldMap { keys })
+        Ok(FieldMap { keys, misleading: HashSet::new() })
+    }
+
+    /// Adds pairs of (key in the log, canonical key), and keys that must not be taken for the canonical ones whose names they have.
+    pub(crate) fn add(
+        &mut self,
+        pairs: impl IntoIterator<Item = (String, String)>,
+        misleading: impl IntoIterator<Item = String>,
+    ) -> Result<(), FieldMapError> {
+        let known = self.keys.iter().map(|(logged, key)| (logged.clone(), key.name().to_owned()));
+        let FieldMap { keys, .. } = FieldMap::from_pairs(known.chain(pairs))?;
+        self.keys = keys;
+        self.misleading.extend(misleading);
+        Ok(())
     }
 
     /// Splits and checks one `logged=canonical` pair, as given on a command line.
@@ -55,6 +70,7 @@ impl FieldMap {
     pub(crate) fn resolve(&self, name: &str) -> Resolved {
         match self.keys.get(name) {
             Some(key) => Resolved::Mapped(*key),
+            None if self.misleading.contains(name) => Resolved::Unknown,
             None => Key::from_name(name).map_or(Resolved::Unknown, Resolved::Canonical),
         }
     }

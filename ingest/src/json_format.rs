@@ -11,7 +11,7 @@
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::json::SCHEMA;
+use crate::format::is_recommended;
 use crate::key::Key;
 use crate::operator::{Operator, Piece, pieces};
 use crate::time_format::TimeFormat;
@@ -104,6 +104,13 @@ impl JsonFormat {
         pairs.collect()
     }
 
+    /// Labels that have the name of a canonical key, but say something else: they must not be taken for it.
+    #[must_use]
+    pub fn misleading(&self) -> Vec<String> {
+        let labels = self.labels.iter().filter(|label| !matches!(label.used, LabelUse::Key(_)));
+        labels.filter(|label| Key::from_name(&label.name).is_some()).map(|label| label.name.clone()).collect()
+    }
+
     /// The names of the canonical keys that the format fills, sorted.
     #[must_use]
     pub fn fills(&self) -> Vec<&'static str> {
@@ -153,7 +160,7 @@ impl Label {
         }
         if let Some(key) = Key::from_name(name) {
             used = match used {
-                LabelUse::Literal if key == Key::LogSchema && value.as_str() == Some(SCHEMA) => {
+                LabelUse::Literal if key == Key::LogSchema && is_recommended(value.as_str()) => {
                     LabelUse::Key(key.name())
                 }
                 LabelUse::Key(key) => LabelUse::Key(key),
@@ -275,6 +282,7 @@ mod tests {
             ["m1=method", "method=grpc_status", "status=response_code", "ts=start_time", "who=downstream_peer_uri_san"]
         );
         assert_eq!(FieldMap::from_pairs(pairs).unwrap().pairs().len(), 5);
+        assert_eq!(format.misleading(), ["log_schema", "protocol", "request_id"]);
         assert_eq!(format.start_time().unwrap().parse("1795563113"), Some(1_795_563_113_000_000));
         let nested = format.labels().iter().find(|label| label.name == "tls").unwrap();
         assert_eq!(nested.operators.first().unwrap().to_string(), "%DOWNSTREAM_TLS_VERSION%");

@@ -26,19 +26,15 @@ mod extra;
 mod field_map;
 mod fields;
 pub mod format;
-#[allow(dead_code)] // wired in by the decoder
 pub mod format_string;
 mod identity;
 pub mod inflate;
 mod json;
-#[allow(dead_code)] // wired in by the decoder
 pub mod json_format;
 mod jwt;
 mod key;
 mod log_type;
-mod memo;
 pub mod mesh_config;
-#[allow(dead_code)] // wired in by the decoder
 mod operator;
 mod options;
 mod rbac;
@@ -50,8 +46,8 @@ pub mod schema;
 mod shape;
 mod slots;
 mod text;
+mod text_formats;
 mod time;
-#[allow(dead_code)] // wired in by the decoder
 mod time_format;
 mod transport;
 mod unchecked;
@@ -64,7 +60,7 @@ pub use format_string::TextFormat;
 pub use json_format::JsonFormat;
 pub use mesh_config::MeshFormats;
 pub use operator::{Operator, OperatorError};
-pub use options::{DecodeOptions, GatewayNames, GatewayNamesError};
+pub use options::{DecodeOptions, Formats, GatewayNames, GatewayNamesError};
 pub use redact::Redaction;
 pub use reject::{Reject, RejectReason};
 pub use time_format::TimeFormatError;

@@ -3,8 +3,12 @@
 use regex::Regex;
 use thiserror::Error;
 
-use crate::field_map::FieldMap;
+use crate::field_map::{FieldMap, FieldMapError};
+use crate::format_string::TextFormat;
+use crate::json_format::JsonFormat;
 use crate::redact::Redaction;
+use crate::time;
+use crate::time_format::TimeFormat;
 
 /// How lines are decoded. The defaults suit a mesh with Istio's defaults.
 #[derive(Debug, Clone)]
@@ -25,6 +29,49 @@ pub struct DecodeOptions {
     pub gateways: GatewayNames,
     /// Which secrets are taken out of rows and rejects.
     pub redaction: Redaction,
+    /// Formats of the mesh's configuration, beside the defaults.
+    pub formats: Formats,
+}
+
+/// Formats of a mesh's configuration. Filled by [`DecodeOptions::add_text_format`] and [`DecodeOptions::add_json_format`].
+#[derive(Debug, Clone, Default)]
+pub struct Formats {
+    /// Tried before the defaults.
+    texts: Vec<TextFormat>,
+    /// Forms of the start time that the formats write.
+    times: Vec<TimeFormat>,
+}
+
+impl DecodeOptions {
+    /// Reads lines of a text format, too.
+    pub fn add_text_format(&mut self, format: TextFormat) {
+        self.formats.times.extend(format.operators().iter().filter_map(|operator| operator.start_time().cloned()));
+        self.formats.texts.push(format);
+    }
+
+    /// Reads lines of a JSON format by what its labels say, whatever they are called.
+    ///
+    /// # Errors
+    /// If another format, or a field map, gives one of its labels another meaning.
+    pub fn add_json_format(&mut self, format: &JsonFormat) -> Result<(), FieldMapError> {
+        self.fields.add(format.pairs(), format.misleading())?;
+        self.formats.times.extend(format.start_time().cloned());
+        Ok(())
+    }
+
+    /// Text formats of the mesh's configuration.
+    pub(crate) fn text_formats(&self) -> &[TextFormat] {
+        &self.formats.texts
+    }
+
+    /// Reads a start time: µs since 1970, UTC.
+    #[inline]
+    pub(crate) fn start_time(&self, text: &str) -> Option<i64> {
+        match self.formats.times.is_empty() {
+            true => time::parse(text),
+            false => self.formats.times.iter().find_map(|format| format.parse(text)).or_else(|| time::parse(text)),
+        }
+    }
 }
 
 impl Default for DecodeOptions {
@@ -38,6 +85,7 @@ impl Default for DecodeOptions {
             cluster_domain: "cluster.local".to_owned(),
             gateways: GatewayNames::default(),
             redaction: Redaction::default(),
+            formats: Formats::default(),
         }
     }
 }

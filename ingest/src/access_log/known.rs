@@ -13,6 +13,7 @@ use crate::edge::{self, Edge};
 use crate::endpoints::Addresses;
 use crate::fields::integer;
 use crate::key::{KEY_COUNT, Key, KeySet};
+use crate::options::DecodeOptions;
 use crate::redact::Redaction;
 use crate::schema::Col;
 use crate::slots::{Layout, Slots};
@@ -71,11 +72,12 @@ pub(crate) fn write(
     layout: &Layout,
     addresses: &Addresses<'_>,
     (edge, number): (&Edge, u32),
-    (line, redaction): (u64, &Redaction),
+    (line, options): (u64, &DecodeOptions),
     rows: &mut BatchBuilder,
     scratch: &mut String,
 ) -> Option<()> {
-    let started = slots.get(Key::StartTime).and_then(time::parse)?;
+    let redaction = &options.redaction;
+    let started = slots.get(Key::StartTime).and_then(|text| options.start_time(text))?;
     let mut taken = edge.taken.with(Key::StartTime);
     let mut duration = None;
     rows.int64(Col::Time, started);

@@ -29,7 +29,23 @@ enum Harm {
     /// Blanks after colons and commas.
     Blanks,
     Text,
+    /// A line of text with something put into it, or something replaced.
+    HostileText(usize, prop::sample::Index, usize, String),
+    /// An envelope around the line.
+    Envelope(String, String),
 }
+
+/// Lines of text: of the defaults, and of a configured format.
+const TEXTS: [&str; 5] = [
+    TEXT,
+    r#"[2026-11-22T14:39:24.727Z] "GET /a HTTP/1.1" 200 - "-" 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80" inbound|80|| 127.0.0.6:4 10.0.0.9:80 10.0.0.1:5 - default"#,
+    r#"[2026-11-22T14:39:24.727Z] "GET /a HTTP/1.1" 200 UF,URX 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80""#,
+    r#"[2026-11-22T14:39:24.727Z] "- - -" 0 NR filter_chain_not_found - "-" 0 0 0 - "-" "-" "-" "-" "-" - - 10.0.0.9:80 10.0.0.1:5 - -"#,
+    r#"22/Nov/2026:14:39:24 +0000|GET|/a?code=1|"curl/8"|200|outbound|80||api.shop.svc.cluster.local|{"tenant":"a"}"#,
+];
+
+/// The format of the last one.
+const CONFIGURED: &str = r#"%START_TIME(%d/%b/%Y:%H:%M:%S %z)%|%REQ(:METHOD)%|%REQ(:PATH)%|"%REQ(USER-AGENT)%"|%RESPONSE_CODE%|%UPSTREAM_CLUSTER%|%DYNAMIC_METADATA(my.filter)%"#;
 
 fn json() -> impl Strategy<Value = String> {
     let text = prop_oneof![
@@ -86,6 +102,14 @@ fn harm() -> impl Strategy<Value = Harm> {
         1 => (place(), json()).prop_map(|(at, json)| Harm::Repeat(at, json)),
         1 => Just(Harm::Blanks),
         1 => Just(Harm::Text),
+        3 => (0..TEXTS.len(), place(), 0..4_usize, "[a-z\"|/ \\[\\]{}%-]{0,6}")
+            .prop_map(|(text, at, cut, put)| Harm::HostileText(text, at, cut, put)),
+        1 => (0..TEXTS.len(), place()).prop_map(|(text, at)| Harm::HostileText(text, at, 0, String::new())),
+        1 => prop_oneof![
+            Just(("2026-11-22T14:39:24.727123456Z stdout F ".to_owned(), String::new())),
+            Just(("2026-11-22T14:39:24.727123456Z stdout P ".to_owned(), "\n2026-11-22T14:39:24.727123456Z stdout F ".to_owned())),
+            Just(("[pod/web-1/istio-proxy] ".to_owned(), String::new())),
+        ].prop_map(|(before, after)| Harm::Envelope(before, after)),
     ]
 }
 
@@ -143,6 +167,13 @@ fn harmed(line: &str, harm: &Harm) -> Vec<u8> {
         }
         Harm::Blanks => bytes = written(&pairs, ": ", " , "),
         Harm::Text => bytes = TEXT.as_bytes().to_vec(),
+        Harm::HostileText(text, at, cut, put) => {
+            bytes = TEXTS[*text].as_bytes().to_vec();
+            let at = at.index(bytes.len());
+            let end = (at + cut).min(bytes.len());
+            bytes.splice(at..end, put.bytes());
+        }
+        Harm::Envelope(before, after) => bytes = [before.as_bytes(), &bytes, after.as_bytes()].concat(),
     }
     bytes
 }
@@ -177,6 +208,7 @@ proptest! {
     fn the_fast_decoder_yields_what_the_plain_one_yields(
         lines in prop::collection::vec((any::<prop::sample::Index>(), harm()), 1..12),
         batch_rows in 1..9_usize,
+        configured in any::<bool>(),
         piece in prop_oneof![1..100_usize, Just(1 << 20)],
         end in prop_oneof![Just("\n"), Just("\r\n"), Just("\n\n")],
     ) {
@@ -186,7 +218,11 @@ proptest! {
             input.extend(harmed(samples[sample.index(samples.len())], harm));
             input.extend(end.bytes());
         }
-        let options = Arc::new(DecodeOptions { batch_rows, max_nesting: 5, ..DecodeOptions::default() });
+        let mut options = DecodeOptions { batch_rows, max_nesting: 5, ..DecodeOptions::default() };
+        if configured {
+            options.add_text_format(crate::TextFormat::compile(CONFIGURED).unwrap());
+        }
+        let options = Arc::new(options);
         let now = DateTime::from_timestamp_micros(1).unwrap();
         let fast = run(Decoder::new(options.clone(), "in", now), &input, piece);
         let plain = run(Decoder::reference(options, "in", now), &input, 1 << 20);

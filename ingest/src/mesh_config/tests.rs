@@ -237,10 +237,10 @@ static_resources:
 #[test]
 fn what_format_prints_is_understood() {
     let recommended: Value = serde_json::from_str(crate::format::recommended()).unwrap();
-    let istio = parse(&crate::format::istio_yaml());
+    let istio = parse(&crate::format::istio_yaml(crate::format::Paths::WithoutQuery));
     assert_eq!(istio.providers[0].format, LogFormat::Json(recommended.clone()));
     assert_eq!(istio.telemetries[0].access_logging[0].providers, ["meshwarden"]);
-    let envoy = parse(&crate::format::envoy_yaml());
+    let envoy = parse(&crate::format::envoy_yaml(crate::format::Paths::WithoutQuery));
     assert_eq!(envoy.providers[0].format, LogFormat::Json(recommended.clone()));
     assert_eq!(JsonFormat::compile(&recommended).unwrap().fills().len(), 70);
     for default in [DefaultFormat::IstioText, DefaultFormat::EnvoyText] {

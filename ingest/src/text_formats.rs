@@ -1,0 +1,114 @@
+//! The text formats that lines are read by: those that a mesh's configuration names, and the defaults that are common today.
+//!
+//! ```text
+//!  line ─▶ the format that fitted last, then the others ── read: sure ──▶ Slots
+//!                 └─ none is sure ─▶ the judges: TextFormat::read_plain of the configured ones (plain), text.rs of the defaults
+//! ```
+//! Whatever is read here, the judges read with the same outcome.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use crate::fields::{Field, Fields, is_null};
+use crate::format_string::{Misfit, Target, TextFormat, known};
+use crate::key::KeySet;
+use crate::reject::{Refusal, RejectReason};
+use crate::slots::{Layout, Slots};
+
+/// The formats of one input.
+#[derive(Debug, Default)]
+pub(crate) struct TextFormats {
+    /// The one that fitted last is the first. Empty until a line may be text: many inputs have none.
+    formats: Vec<Compiled>,
+    spans: Vec<(u32, u32)>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    format: TextFormat,
+    carries: KeySet,
+    layout: Layout,
+    /// Per operator the number of its name in the layout, if it feeds no column.
+    extra: Vec<usize>,
+}
+
+/// The defaults; of older ones a line is rare, and the judge's.
+static DEFAULTS: LazyLock<Vec<TextFormat>> = LazyLock::new(|| {
+    let defaults = [known::ISTIO, known::ISTIO_1_8, known::ENVOY];
+    defaults.into_iter().filter_map(|format| TextFormat::compile(format).ok()).collect()
+});
+
+impl TextFormats {
+    /// Reads a line into empty slots, by one of the configured formats or a default; the names of its values. `None`: no format is sure.
+    pub(crate) fn read<'a>(
+        &mut self,
+        line: &'a str,
+        configured: &[TextFormat],
+        slots: &mut Slots<'a>,
+    ) -> Option<&Layout> {
+        // lines of a configured format may begin with anything
+        if configured.is_empty() && !line.starts_with('[') {
+            return None;
+        }
+        if self.formats.is_empty() {
+            self.formats = configured.iter().chain(DEFAULTS.iter()).cloned().map(Compiled::new).collect();
+        }
+        let TextFormats { formats, spans } = self;
+        let place = formats.iter().position(|compiled| compiled.format.read(line, spans))?;
+        formats.swap(0, place);
+        let compiled = formats.first()?;
+        let values = compiled.format.targets().iter().zip(&compiled.extra).zip(spans.iter());
+        for ((target, extra), (start, end)) in values {
+            let text = line.get(*start as usize..*end as usize).unwrap_or_default();
+            match target {
+                Target::Key(key) => slots.set_string(*key, text),
+                Target::Extra(_) => slots.keep(*extra, text, true),
+            }
+        }
+        slots.carry(compiled.carries);
+        Some(&compiled.layout)
+    }
+}
+
+impl Compiled {
+    fn new(format: TextFormat) -> Self {
+        let mut layout = Layout::new();
+        let extra = format.targets().iter().map(|target| match target {
+            Target::Key(_) => 0,
+            Target::Extra(name) => layout.add(name),
+        });
+        let extra = extra.collect();
+        Compiled { carries: format.carries(), layout, extra, format }
+    }
+}
+
+/// Reads a line by the configured formats, the plain way. `None`: it is of none of them; the refusal is for a line that nothing else reads.
+pub(crate) fn plain<'a>(line: &'a str, configured: &[TextFormat], fields: &mut Fields<'a>) -> Option<Result<(), Refusal>> {
+    let mut misfit: Option<Misfit> = None;
+    for format in configured {
+        let spans = match format.read_plain(line) {
+            Ok(spans) => spans,
+            Err(other) => {
+                // that a line has two readings says more than that it has none
+                misfit = match misfit {
+                    Some(ambiguous @ Misfit::Ambiguous { .. }) => Some(ambiguous),
+                    _ => Some(other),
+                };
+                continue;
+            }
+        };
+        fields.carry(format.carries());
+        for (target, span) in format.targets().iter().zip(spans) {
+            let text = line.get(span).unwrap_or_default();
+            if is_null(text) {
+                continue;
+            }
+            match target {
+                Target::Key(key) => fields.set(*key, Field { text: Cow::Borrowed(text), json: None, logged_as: None }),
+                Target::Extra(name) => fields.keep(Cow::Owned(name.clone()), crate::fields::json_string(text)),
+            }
+        }
+        return Some(Ok(()));
+    }
+    misfit.map(|misfit| Err(Refusal::new(RejectReason::BadTextFormat, misfit.to_string())))
+}
