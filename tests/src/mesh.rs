@@ -34,6 +34,7 @@ use std::time::Duration;
 pub use check::check;
 pub use error::MeshError;
 pub use format::{Fields, Format, ISTIO_JSON, ISTIO_TEXT, RECOMMENDED, blank};
+pub(crate) use format::{TEXT_FIELDS, text_line};
 pub use logs::{Logs, PodLogs};
 pub use plan::{Edge, LookAlike, Planted, Side, detection, markdown, truth};
 

@@ -8,7 +8,7 @@
 //! What is missing is installed once (apt for rsyslog, as root; pip into the cache folder). What cannot be installed is an error
 //! that says what to do: a test never passes because its receiver was not there.
 
-mod cache;
+pub(crate) mod cache;
 mod error;
 mod rsyslog;
 mod webhooks;

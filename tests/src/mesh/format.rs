@@ -204,7 +204,7 @@ pub fn blank(format: Format, log: &[u8], fields: Fields) -> Result<Vec<u8>, Mesh
 }
 
 /// The fields of TEXT in order: key, and whether it stands in quotes. The first is all of `[time] "request"`.
-const TEXT_FIELDS: [(&str, bool); 20] = [
+pub(crate) const TEXT_FIELDS: [(&str, bool); 20] = [
     ("response_code", false),
     ("response_flags", false),
     ("response_code_details", false),
@@ -256,7 +256,7 @@ pub(crate) fn text_fields(line: &[u8]) -> Option<TextFields<'_>> {
     Some(fields)
 }
 
-fn text_line(fields: &TextFields<'_>) -> Vec<u8> {
+pub(crate) fn text_line(fields: &TextFields<'_>) -> Vec<u8> {
     let mut line = Vec::new();
     for (at, (key, value)) in fields.iter().enumerate() {
         let quoted = TEXT_FIELDS.iter().any(|(name, quoted)| name == key && *quoted);

@@ -60,7 +60,7 @@ pub enum ReceiverError {
 
 impl ReceiverError {
     /// An error about a file.
-    pub(super) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         |source| Self::File { path, source }
     }

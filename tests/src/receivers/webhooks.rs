@@ -33,20 +33,7 @@ impl Verifier {
     /// # Errors
     /// If Python or pip fails.
     pub fn install() -> Result<Self, ReceiverError> {
-        let folder = cache::folder()?;
-        let library = folder.join(RELEASE);
-        if !library.is_dir() {
-            // made elsewhere and moved: another test never sees half of it
-            let fresh = folder.join(format!("{RELEASE}.{}", std::process::id()));
-            let mut pip = Command::new("python3");
-            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]);
-            cache::run(pip.arg(&fresh).arg(RELEASE), b"")?;
-            if fs::rename(&fresh, &library).is_err() {
-                // another test was faster
-                fs::remove_dir_all(&fresh).map_err(ReceiverError::file(&fresh))?;
-            }
-        }
-        Ok(Self { library })
+        Ok(Self { library: cache::pip(&cache::folder("receivers")?, &[RELEASE])? })
     }
 
     /// Asks whether a request with these headers and this body was signed with `secret` in the last five minutes.

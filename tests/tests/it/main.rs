@@ -8,3 +8,4 @@ mod http;
 mod many;
 mod mesh;
 mod overdue;
+mod peers;
