@@ -29,7 +29,8 @@ WITH denied AS (
     SELECT
         log_id,
         time,
-        coalesce(source_principal, source_ip, 'unknown') AS source,
+        -- a principal that no handshake proved is a claim, and names nobody
+        coalesce(CASE WHEN identity_verified THEN source_principal END, source_ip, 'unknown') AS source,
         coalesce(destination_principal, destination_service, destination_ip, 'unknown') AS destination,
         coalesce(rbac_policy_namespace || '/' || rbac_policy || ' rule ' || rbac_rule, 'no policy allowed it') AS policy,
         log_type,
@@ -37,7 +38,7 @@ WITH denied AS (
     FROM requests
     WHERE time >= $lookback_start AND time < $window_end
       AND rbac_decision = 'deny'
-      AND reporter IN ('destination', 'waypoint', 'gateway')
+      AND (reporter IN ('destination', 'waypoint', 'gateway') OR (reporter = 'ztunnel' AND direction = 'inbound'))
 ),
 earlier AS (
     SELECT

@@ -16,7 +16,7 @@ runbook = "Ask the owner of the source what it wants there. If it is meant, add 
 source_principal = "who called: sources are addresses instead of identities"
 --- */
 WITH unknown AS (
-    -- only the caller's own sidecar: a registered host has its own outbound cluster and never gets here
+    -- only the caller's own sidecar or ztunnel: a registered host has its own outbound cluster and never gets here
     SELECT
         log_id,
         time,
@@ -28,7 +28,7 @@ WITH unknown AS (
     FROM requests
     WHERE time >= $window_start AND time < $window_end
       AND egress IN ('passthrough', 'blackhole')
-      AND reporter = 'source'
+      AND (reporter = 'source' OR (reporter = 'ztunnel' AND direction = 'outbound'))
 )
 SELECT
     source,

@@ -26,7 +26,8 @@ WITH refused AS (
     SELECT
         log_id,
         time,
-        coalesce(source_principal, source_ip, 'unknown') AS source,
+        -- a principal that no handshake proved is a claim, and names nobody
+        coalesce(CASE WHEN identity_verified THEN source_principal END, source_ip, 'unknown') AS source,
         coalesce(destination_principal, destination_service, destination_ip, 'unknown') AS destination,
         coalesce(path_template(path), 'unknown') AS route,
         path

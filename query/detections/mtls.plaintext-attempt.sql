@@ -6,7 +6,7 @@ severity = "medium"
 window = "5m"
 entity = ["source", "destination"]
 summary = "{source} spoke plaintext to {destination} {count} times: {rejected} rejected by STRICT, {accepted} accepted by PERMISSIVE"
-requires = ["response_flags", "response_code_details"]
+requires = ["transport_security | response_code_details", "transport_security | response_flags"]
 signals = ["plaintext"]
 attack = ["T1040"]
 false_positives = "A workload outside the mesh that has always called this one, while the namespace is on its way to STRICT; a metrics scraper without a sidecar."
@@ -23,8 +23,9 @@ WITH plaintext AS (
         coalesce(source_ip, 'unknown') AS source,
         coalesce(destination_principal, destination_service, destination_ip, 'unknown') AS destination,
         destination_port,
-        -- rejected: no filter chain of the inbound listener takes plaintext; such a connection has no request
-        log_type = 'listener' AND has_flag(response_flags, 'NR') AND response_code_details = 'filter_chain_not_found' AS rejected,
+        -- rejected: no filter chain of the inbound listener takes plaintext, and such a connection has no request; a ztunnel takes it for a policy
+        coalesce(log_type = 'listener' AND has_flag(response_flags, 'NR') AND response_code_details = 'filter_chain_not_found', false)
+            OR (reporter = 'ztunnel' AND rbac_decision = 'deny') AS rejected,
         log_type = 'listener' AS listener,
         -- kubelet's probe: it has no identity, so everything about it must fit, the whole path included: a user agent is anybody's to claim
         starts_with(user_agent, 'kube-probe/') AND method = 'GET' AND coalesce(bytes_received, 0) = 0 AND coalesce(bytes_sent, 0) <= 4096
@@ -33,7 +34,7 @@ WITH plaintext AS (
     WHERE time >= $window_start AND time < $window_end
       AND transport_security = 'plaintext'
       -- gateways have public clients, and on a client's own line its application always speaks plaintext to its sidecar
-      AND reporter = 'destination'
+      AND (reporter = 'destination' OR (reporter = 'ztunnel' AND direction = 'inbound'))
 )
 SELECT
     source,

@@ -109,7 +109,11 @@ impl Summary {
         minute.unknown_egress += signal(ingest::schema::signals::EGRESS_UNKNOWN);
         minute.plaintext += signal(ingest::schema::signals::PLAINTEXT);
         let transport = text(columns.transport_security).filter(|_| tells_transport).unwrap_or("unknown");
-        let server = matches!(text(columns.reporter), Some("destination" | "waypoint" | "ztunnel"));
+        let server = match text(columns.reporter) {
+            Some("destination" | "waypoint") => true,
+            Some("ztunnel") => text(columns.direction) == Some("inbound"),
+            _ => false,
+        };
         if server {
             match self.transport.get_mut(transport) {
                 Some(count) => *count += 1,
@@ -215,6 +219,7 @@ struct Columns<'a> {
     response_code: &'a arrow::array::PrimitiveArray<Int32Type>,
     access_log_type: &'a StringViewArray,
     reporter: &'a StringViewArray,
+    direction: &'a StringViewArray,
     transport_security: &'a StringViewArray,
     source_principal: &'a StringViewArray,
     source_ip: &'a StringViewArray,
@@ -235,6 +240,7 @@ impl<'a> Columns<'a> {
             response_code: rows.column_by_name("response_code")?.as_primitive_opt()?,
             access_log_type: text("access_log_type")?,
             reporter: text("reporter")?,
+            direction: text("direction")?,
             transport_security: text("transport_security")?,
             source_principal: text("source_principal")?,
             source_ip: text("source_ip")?,

@@ -145,6 +145,18 @@ pub(crate) struct DecodeArgs {
     /// The same from a TOML file: lines of `yours = "ours"` [example: --field-map fields.toml]
     #[arg(long, env = "MESHWARDEN_FIELD_MAP", value_name = "FILE")]
     pub(crate) field_map: Option<PathBuf>,
+    /// An access-log format string of your mesh, whose lines are read too; may be given again [example: --format-string '%START_TIME% %REQ(:METHOD)% %RESPONSE_CODE%']
+    #[arg(long = "format-string", env = "MESHWARDEN_FORMAT_STRING", value_name = "FORMAT", value_delimiter = None)]
+    pub(crate) format_strings: Vec<String>,
+    /// MeshConfig, Telemetry or Envoy configuration, YAML: its formats, text and JSON, are read whatever their keys are called; may be given again [example: --mesh-config istio-configmap.yaml]
+    #[arg(long = "mesh-config", env = "MESHWARDEN_MESH_CONFIG", value_name = "FILE", value_delimiter = None)]
+    pub(crate) mesh_configs: Vec<PathBuf>,
+    /// A query parameter or JSON key whose values are redacted, beside token, code, password and their like; may be given again [example: --secret voucher]
+    #[arg(long = "secret", env = "MESHWARDEN_SECRETS", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) secrets: Vec<String>,
+    /// Redact nothing: tokens in query strings come into rows, findings and reports as they were logged [example: --keep-secrets]
+    #[arg(long, env = "MESHWARDEN_KEEP_SECRETS", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) keep_secrets: bool,
     /// Longest line that is decoded, bytes; a longer one is a reject [example: --max-line-bytes 262144]
     #[arg(long, env = "MESHWARDEN_MAX_LINE_BYTES", default_value_t = 1 << 20, value_name = "BYTES", value_parser = at_least_one)]
     pub(crate) max_line_bytes: usize,

@@ -1,9 +1,11 @@
 //! From flags and configuration to the decoder's options.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use ingest::{DecodeOptions, FieldMap, GatewayNames};
+use ingest::mesh_config::LogFormat;
+use ingest::{DecodeOptions, FieldMap, GatewayNames, JsonFormat, MeshFormats, Redaction, TextFormat};
 
 use super::args::DecodeArgs;
 use super::error::CliError;
@@ -38,14 +40,63 @@ impl DecodeArgs {
             true => GatewayNames::default(),
             false => GatewayNames::new(&self.gateways).map_err(|error| CliError::Gateways(error.to_string()))?,
         };
-        Ok(Arc::new(DecodeOptions {
+        let mut options = DecodeOptions {
             gateways,
             max_line_bytes: self.max_line_bytes,
             max_nesting: self.max_nesting,
             fields: FieldMap::from_pairs(pairs).map_err(|error| CliError::Fields(error.to_string()))?,
             trust_domain: self.trust_domain.clone(),
             cluster_domain: self.cluster_domain.clone(),
+            redaction: self.redaction(),
             ..DecodeOptions::default()
-        }))
+        };
+        for format in &self.format_strings {
+            let compiled = TextFormat::compile(format)
+                .map_err(|error| CliError::Format(format!("the format `{format}` cannot be used: {error}")))?;
+            options.add_text_format(compiled);
+        }
+        for file in &self.mesh_configs {
+            add_mesh_config(&mut options, file)?;
+        }
+        Ok(Arc::new(options))
     }
+
+    fn redaction(&self) -> Redaction {
+        if self.keep_secrets {
+            return Redaction::none();
+        }
+        let usual = Redaction::default();
+        let names: Vec<String> = usual.names().map(str::to_owned).chain(self.secrets.iter().cloned()).collect();
+        Redaction::with_names(names)
+    }
+}
+
+/// Reads the formats of a mesh's configuration.
+fn add_mesh_config(options: &mut DecodeOptions, file: &Path) -> Result<(), CliError> {
+    let wrong = |what: String| CliError::Format(format!("{}: {what}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("it cannot be read: {error}")))?;
+    let MeshFormats { providers, problems, .. } = MeshFormats::parse(&text);
+    for problem in &problems {
+        eprintln!("{}: {problem}", file.display());
+    }
+    if providers.is_empty() {
+        let hint = "no access log is defined in it; give a MeshConfig, a ConfigMap with one, or Envoy's access_log";
+        return Err(wrong(problems.first().map_or_else(|| hint.to_owned(), ToString::to_string)));
+    }
+    for provider in providers {
+        let at = |error: &dyn std::fmt::Display| wrong(format!("{}: {error}", provider.place));
+        match &provider.format {
+            LogFormat::Text(format) => {
+                let compiled = TextFormat::compile(format).map_err(|error| at(&error))?;
+                options.add_text_format(compiled.with_omit_empty_values(provider.omit_empty_values));
+            }
+            LogFormat::Json(labels) => {
+                let compiled = JsonFormat::compile(labels).map_err(|error| at(&error))?;
+                options.add_json_format(&compiled).map_err(|error| at(&error))?;
+            }
+            // known anyway, or no lines
+            LogFormat::Default(_) | LogFormat::Protobuf => {}
+        }
+    }
+    Ok(())
 }

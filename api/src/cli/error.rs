@@ -39,6 +39,9 @@ pub(crate) enum CliError {
     /// A name of gateways is no regular expression.
     #[error("{0}")]
     Gateways(String),
+    /// An access-log format cannot be read.
+    #[error("{0}")]
+    Format(String),
     /// The configuration is not right.
     #[error(transparent)]
     Config(#[from] crate::config::ConfigError),

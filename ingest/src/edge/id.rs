@@ -14,6 +14,7 @@ use crate::schema::{ACCESS_LOGS, Col};
 /// What names an edge.
 const NAMES: &[Col] = &[
     Col::Reporter,
+    Col::Direction,
     Col::LogType,
     Col::SourcePrincipal,
     Col::IdentityVerified,

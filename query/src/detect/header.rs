@@ -10,7 +10,7 @@
 //! lookback = "1h"                    # optional: how much earlier time the SQL reads, whole windows
 //! entity = ["source", "destination"] # output columns that say who it is about
 //! summary = "{source} was denied {count} times by {destination}"
-//! requires = ["rbac_decision"]       # columns without which it is blind
+//! requires = ["rbac_decision"]       # columns without which it is blind; "a | b": without both
 //! signals = ["denied"]               # optional: only windows with such rows are looked at, and only such rows are read
 //! attack = ["T1046"]                 # MITRE ATT&CK techniques
 //! false_positives = "…"
@@ -182,7 +182,8 @@ impl TryFrom<HeaderToml> for Header {
                 .ok_or_else(|| bad("lookback", text, "use a whole number of windows, up to 31d"))?,
         };
         for (key, columns) in [("requires", &requires), ("degraded", &degraded.keys().cloned().collect())] {
-            if let Some(column) = columns.iter().find(|column| ingest::schema::index(column).is_none()) {
+            let unknown = |column: &&String| alternatives(column).any(|column| ingest::schema::index(column).is_none());
+            if let Some(column) = columns.iter().find(unknown) {
                 return Err(bad(key, column, "it is no column of access_logs"));
             }
         }
@@ -223,6 +224,11 @@ impl TryFrom<HeaderToml> for Header {
             params,
         })
     }
+}
+
+/// The columns of one requirement, any of which will do: `transport_security | response_code_details`.
+pub(crate) fn alternatives(column: &str) -> impl Iterator<Item = &str> {
+    column.split('|').map(str::trim)
 }
 
 /// `30s`, `5m`, `1h`, `1d`: a whole, positive number of one unit.

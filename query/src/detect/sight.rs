@@ -1,6 +1,6 @@
 //! What a detection can see in the logs at hand: everything, less, or nothing – and the lines of YAML that would open its eyes.
 
-use super::header::Header;
+use super::header::{Header, alternatives};
 use ingest::Coverage;
 
 /// A column that is missing from less than one line in so many is not reported missing.
@@ -46,14 +46,15 @@ impl Sight {
         }
         let of = coverage.rows();
         let missing = |column: &String, unseen: &str| {
-            let lines = of.saturating_sub(coverage.get(column));
+            let carried = alternatives(column).map(|column| coverage.get(column)).max().unwrap_or_default();
+            let lines = of.saturating_sub(carried);
             // a few lines of another kind are no other format
             (lines > 0 && lines.saturating_mul(FEW) >= of).then(|| Missing {
                 column: column.clone(),
                 unseen: unseen.to_owned(),
                 lines,
                 of,
-                add: labels_that_feed(column),
+                add: alternatives(column).flat_map(labels_that_feed).collect(),
             })
         };
         let mut all: Vec<Missing> = header.requires.iter().filter_map(|column| missing(column, EVERYTHING)).collect();
