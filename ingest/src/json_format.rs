@@ -220,6 +220,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use crate::FieldMap;
+    use crate::format::Paths;
 
     fn compile(json: &str) -> JsonFormat {
         JsonFormat::compile(&serde_json::from_str(json).unwrap()).unwrap()
@@ -227,11 +228,13 @@ mod tests {
 
     #[test]
     fn the_recommended_format_needs_no_pairs() {
-        let format = compile(crate::format::recommended());
-        assert_eq!(format.pairs(), []);
-        assert_eq!(format.fills().len(), 70);
-        let time = "2026-11-22T14:39:24.727123Z";
-        assert_eq!(format.start_time().unwrap().parse(time), crate::time::parse(time));
+        for paths in [Paths::WithoutQuery, Paths::WithQuery] {
+            let format = compile(&crate::format::json(paths));
+            assert_eq!(format.pairs(), []);
+            assert_eq!(format.fills().len(), 70);
+            let time = "2026-11-22T14:39:24.727123Z";
+            assert_eq!(format.start_time().unwrap().parse(time), crate::time::parse(time));
+        }
     }
 
     #[test]

@@ -236,13 +236,15 @@ static_resources:
 
 #[test]
 fn what_format_prints_is_understood() {
-    let recommended: Value = serde_json::from_str(crate::format::recommended()).unwrap();
-    let istio = parse(&crate::format::istio_yaml(crate::format::Paths::WithoutQuery));
-    assert_eq!(istio.providers[0].format, LogFormat::Json(recommended.clone()));
-    assert_eq!(istio.telemetries[0].access_logging[0].providers, ["meshwarden"]);
-    let envoy = parse(&crate::format::envoy_yaml(crate::format::Paths::WithoutQuery));
-    assert_eq!(envoy.providers[0].format, LogFormat::Json(recommended.clone()));
-    assert_eq!(JsonFormat::compile(&recommended).unwrap().fills().len(), 70);
+    for paths in [crate::format::Paths::WithoutQuery, crate::format::Paths::WithQuery] {
+        let format: Value = serde_json::from_str(&crate::format::json(paths)).unwrap();
+        let istio = parse(&crate::format::istio_yaml(paths));
+        assert_eq!(istio.providers[0].format, LogFormat::Json(format.clone()));
+        assert_eq!(istio.telemetries[0].access_logging[0].providers, ["meshwarden"]);
+        let envoy = parse(&crate::format::envoy_yaml(paths));
+        assert_eq!(envoy.providers[0].format, LogFormat::Json(format.clone()));
+        assert_eq!(JsonFormat::compile(&format).unwrap().fills().len(), 70);
+    }
     for default in [DefaultFormat::IstioText, DefaultFormat::EnvoyText] {
         TextFormat::compile(LogFormat::Default(default).text().unwrap()).unwrap();
     }
