@@ -10,8 +10,8 @@
 //! cargo run --release -p tests --bin peers
 //! ```
 //! Programs take turns within a run, so that a slow minute of the machine is everybody's. A program measures itself around the work:
-//! neither an interpreter's start nor imports count, but for `scan`, which is timed as the whole process it is. Whoever reads another number
-//! of rows fails the run. Where a peer has several ways to do the work, all are measured and the fastest counts.
+//! neither an interpreter's start nor imports count, but for `scan`, which is timed as the whole process it is. Where somebody reads
+//! another number of rows, the work is not measured and the run fails. Where a peer has several ways to do the work, all are measured and the fastest counts.
 
 mod child;
 mod columns;
@@ -35,17 +35,38 @@ pub use child::child;
 pub use error::PeersError;
 pub use options::{Options, USAGE};
 
-/// Measures what `options` ask for and returns the report. `now` is its date.
+/// What was measured, as text.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The table or the JSON.
+    pub report: String,
+    /// Whether everything could be measured; the report says what could not.
+    pub complete: bool,
+}
+
+/// Measures what `options` ask for. `now` is the date of the report. A work that fails, or in which somebody reads other rows than there are,
+/// does not take the others with it.
 ///
 /// # Errors
-/// If a program cannot be installed, fails, or reads other rows than the rest.
-pub fn run(options: &Options, now: DateTime<Utc>) -> Result<String, PeersError> {
+/// If a peer cannot be installed, or a file not made.
+pub fn run(options: &Options, now: DateTime<Utc>) -> Result<Outcome, PeersError> {
     let bench = programs::Bench::set_up(options)?;
-    let mut measured = Vec::new();
+    let (mut works, mut failures) = (Vec::new(), Vec::new());
     for work in works::all(&bench, options)? {
-        measured.push(work.measure(options)?);
+        let name = work.name;
+        match work.measure(options) {
+            Ok(done) => works.push(done),
+            Err(error) => failures.push((name, error)),
+        }
     }
-    let memory = options.memory_bytes.map(|bytes| memory::measure(&bench, bytes)).transpose()?;
-    let report = table::Report { machine: machine::describe(&bench, now), works: measured, memory };
-    Ok(if options.json { report.json() } else { report.markdown() })
+    let memory = match options.memory_bytes.map(|bytes| memory::measure(&bench, bytes)).transpose() {
+        Ok(memory) => memory,
+        Err(error) => {
+            failures.push(("memory", error));
+            None
+        }
+    };
+    let complete = failures.is_empty();
+    let report = table::Report { machine: machine::describe(&bench, now), works, memory, failures };
+    Ok(Outcome { report: if options.json { report.json() } else { report.markdown() }, complete })
 }

@@ -10,7 +10,7 @@
 
 use std::process::ExitCode;
 
-use tests::peers::{self, Options};
+use tests::peers::{self, Options, Outcome, PeersError};
 
 /// meshwarden's own, for its decoder; arrow-json gets it too.
 #[global_allocator]
@@ -19,9 +19,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match said(&arguments) {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
+        Ok(Outcome { report, complete }) => {
+            // a child that wrote lines has nothing to add
+            if !report.is_empty() {
+                println!("{report}");
+            }
+            if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(why) => {
             eprintln!("{why}");
@@ -31,10 +34,11 @@ fn main() -> ExitCode {
 }
 
 #[allow(clippy::disallowed_methods)] // the one place that reads the clock
-fn said(arguments: &[String]) -> Result<String, peers::PeersError> {
+fn said(arguments: &[String]) -> Result<Outcome, PeersError> {
+    let text = |report| Outcome { report, complete: true };
     match arguments {
-        [flag, work @ ..] if flag == "--child" => peers::child(work),
-        [flag] if flag == "--help" => Ok(peers::USAGE.to_owned()),
+        [flag, work @ ..] if flag == "--child" => peers::child(work).map(text),
+        [flag] if flag == "--help" => Ok(text(peers::USAGE.to_owned())),
         _ => peers::run(&Options::parse(arguments)?, chrono::Utc::now()),
     }
 }

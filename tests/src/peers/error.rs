@@ -42,6 +42,14 @@ pub enum PeersError {
         /// Why.
         source: io::Error,
     },
+    /// A program that failed.
+    #[error("{program} failed: {said}")]
+    Failed {
+        /// The program.
+        program: String,
+        /// Its last words.
+        said: String,
+    },
     /// A program that did not say what it measured.
     #[error("{program} should have written what it measured as JSON ({{\"seconds\", \"rows\"}}), but wrote '{said}'")]
     Said {

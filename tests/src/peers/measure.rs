@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::PeersError;
-use crate::receivers::cache;
+use crate::receivers::{ReceiverError, cache};
 
 /// How a program tells what was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(super) enum Says {
 /// A command line, and where it runs.
 #[derive(Clone, Debug)]
 pub(super) struct Invocation {
+    /// What errors call it.
+    pub(super) name: String,
     pub(super) words: Vec<String>,
     pub(super) env: Vec<(String, String)>,
     /// As `taskset -c` takes them.
@@ -75,18 +77,18 @@ impl Invocation {
     pub(super) fn run(&self) -> Result<Sample, PeersError> {
         match self.says {
             Says::Itself => {
-                let itself: Itself = self.said(&cache::run(&mut self.command(&self.words), b"")?)?;
+                let itself: Itself = self.said(&self.ran(&self.words)?)?;
                 Ok(Sample { seconds: itself.seconds, rows: itself.rows, ..Sample::default() })
             }
             Says::Nothing => {
                 let started = Instant::now();
                 let status = self.command(&self.words).stdout(std::process::Stdio::null()).status();
-                let status = status.map_err(PeersError::file(self.program()))?;
+                let status = status.map_err(PeersError::file("taskset"))?;
                 let seconds = started.elapsed().as_secs_f64();
                 if status.success() {
                     Ok(Sample { seconds, ..Sample::default() })
                 } else {
-                    Err(PeersError::Said { program: self.program().to_owned(), said: status.to_string() })
+                    Err(PeersError::Failed { program: self.name.clone(), said: status.to_string() })
                 }
             }
             Says::Findings => {
@@ -117,7 +119,15 @@ impl Invocation {
     fn around(&self, feed: Option<&[String]>) -> Result<Around, PeersError> {
         let asked = json!({"command": self.words, "feed": feed}).to_string();
         let words = ["python3", "-c", AROUND, &asked].map(str::to_owned);
-        self.said(&cache::run(&mut self.command(&words), b"")?)
+        self.said(&self.ran(&words)?)
+    }
+
+    /// What it wrote to its end. Its command line may hold a script: an error says its name instead.
+    fn ran(&self, words: &[String]) -> Result<String, PeersError> {
+        cache::run(&mut self.command(words), b"").map_err(|error| match error {
+            ReceiverError::Failed { said, .. } => PeersError::Failed { program: self.name.clone(), said },
+            other => other.into(),
+        })
     }
 
     fn command(&self, words: &[String]) -> Command {
@@ -126,12 +136,8 @@ impl Invocation {
         command
     }
 
-    fn program(&self) -> &str {
-        self.words.first().map(String::as_str).unwrap_or_default()
-    }
-
     fn said<'de, T: Deserialize<'de>>(&self, said: &'de str) -> Result<T, PeersError> {
-        let wrong = |_| PeersError::Said { program: self.program().to_owned(), said: said.trim().to_owned() };
+        let wrong = |_| PeersError::Said { program: self.name.clone(), said: said.trim().to_owned() };
         serde_json::from_str(said.trim()).map_err(wrong)
     }
 }

@@ -6,6 +6,8 @@ use super::programs::Bench;
 
 /// What is allowed, bytes: 400 MB.
 pub(super) const MOST: u64 = 400_000_000;
+/// For so many bytes read: 10 GB. Less proves nothing.
+pub(super) const OF: u64 = 10_000_000_000;
 
 /// Bytes read, and what came of it.
 #[derive(Debug)]

@@ -32,6 +32,8 @@ pub(super) struct Bench {
     python: Option<Python>,
     /// Cores that may be used, by number.
     pub(super) cores: Vec<usize>,
+    /// How busy the machine was before.
+    pub(super) load: String,
     pub(super) folder: PathBuf,
 }
 
@@ -41,7 +43,7 @@ impl Bench {
         let own = std::env::current_exe().map_err(PeersError::file("this program"))?;
         let wanted = READERS.iter().any(|reader| options.runs_peer(reader.peer));
         let python = wanted.then(Python::install).transpose()?;
-        Ok(Self { own, python, cores: machine::cores(), folder: files::folder()? })
+        Ok(Self { own, python, cores: machine::cores(), load: machine::load(), folder: files::folder()? })
     }
 
     /// A work of `--child` on one core.
@@ -80,7 +82,7 @@ impl Bench {
     pub(super) fn fed_scan(&self, bytes: u64) -> Result<(Invocation, Vec<String>), PeersError> {
         let words = vec![shown(&self.meshwarden()?), "scan".to_owned(), "-".to_owned()];
         let feed = vec![shown(&self.own), "--child".to_owned(), "write".to_owned(), bytes.to_string()];
-        Ok((self.invocation(words, Says::Findings, 2), feed))
+        Ok((self.invocation("meshwarden scan -".to_owned(), words, Says::Findings, 2), feed))
     }
 
     fn program(
@@ -92,14 +94,14 @@ impl Bench {
         says: Says,
         cores: usize,
     ) -> Program {
-        Program { peer, way, file: file.clone(), invocation: self.invocation(words, says, cores) }
+        Program { peer, way, file: file.clone(), invocation: self.invocation(name(peer, way), words, says, cores) }
     }
 
     /// The last cores are the quietest: interrupts go to the first.
-    fn invocation(&self, words: Vec<String>, says: Says, cores: usize) -> Invocation {
+    fn invocation(&self, name: String, words: Vec<String>, says: Says, cores: usize) -> Invocation {
         let used = self.cores.iter().rev().take(cores).map(usize::to_string).collect::<Vec<_>>().join(",");
         let env = self.python.as_ref().map(|python| python.env(cores)).unwrap_or_default();
-        Invocation { words, env, cores: used, says }
+        Invocation { name, words, env, cores: used, says }
     }
 
     /// The release binary, beside this one. Under `cargo run` it is built if it is not up to date.
@@ -113,6 +115,11 @@ impl Bench {
         }
         if path.is_file() { Ok(path) } else { Err(PeersError::NoMeshwarden { path }) }
     }
+}
+
+/// `duckdb (arrow)`.
+fn name(peer: &str, way: &str) -> String {
+    if way.is_empty() { peer.to_owned() } else { format!("{peer} ({way})") }
 }
 
 fn shown(path: &Path) -> String {

@@ -13,6 +13,8 @@ typed = f"read_json('{asked['file']}', format = 'newline_delimited', columns = {
 inferred = f"read_json('{asked['file']}', format = 'newline_delimited')"
 
 connection = duckdb.connect(config={"threads": 1})
+# it would be written to stdout, where the numbers go
+connection.execute("SET enable_progress_bar = false")
 begun = time.perf_counter()
 match asked["way"]:
     case "arrow":

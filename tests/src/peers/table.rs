@@ -6,8 +6,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::error::PeersError;
 use super::measure::Sample;
-use super::memory::{MOST, Memory};
+use super::memory::{MOST, Memory, OF};
 use super::programs::Program;
 use super::works::{Done, Target};
 
@@ -17,6 +18,8 @@ pub(super) struct Report {
     pub(super) machine: String,
     pub(super) works: Vec<Done>,
     pub(super) memory: Option<Memory>,
+    /// What could not be measured, and why.
+    pub(super) failures: Vec<(&'static str, PeersError)>,
 }
 
 impl Report {
@@ -31,16 +34,23 @@ impl Report {
         }
         if let Some(memory) = &self.memory {
             let most = memory.sample.memory.unwrap_or_default();
-            let (bytes, met) = (mega(memory.bytes), yes(most <= MOST));
+            let (bytes, met) = (
+                mega(memory.bytes),
+                if most <= MOST && memory.bytes < OF { "read too little to say" } else { yes(most <= MOST) },
+            );
             let _ = writeln!(
                 text,
-                "| memory of scan, {bytes} MB | meshwarden | | | {} MB resident | at most {} MB | {met} |",
+                "| memory of scan, {bytes} MB | meshwarden | | | {} MB resident | at most {} MB of {} MB read | {met} |",
                 mega(most),
-                mega(MOST)
+                mega(MOST),
+                mega(OF)
             );
         }
         for done in &self.works {
             notes(done, &mut text);
+        }
+        for (work, why) in &self.failures {
+            let _ = write!(text, "\n{work}: **not measured**: {why}.\n");
         }
         text.trim_end().to_owned()
     }
@@ -49,7 +59,9 @@ impl Report {
     pub(super) fn json(&self) -> String {
         let works: Vec<Value> = self.works.iter().map(work_json).collect();
         let memory = self.memory.as_ref().map(|memory| json!({"bytes": memory.bytes, "sample": memory.sample.json()}));
-        json!({"machine": self.machine, "works": works, "memory": memory}).to_string()
+        let failures: Vec<_> =
+            self.failures.iter().map(|(work, why)| json!({"work": work, "why": why.to_string()})).collect();
+        json!({"machine": self.machine, "works": works, "memory": memory, "failures": failures}).to_string()
     }
 }
 
@@ -71,7 +83,7 @@ fn rows(done: &Done, text: &mut String) {
         let (wanted, met) = wanted.map_or_else(Default::default, |(wanted, met)| (wanted, yes(met)));
         let title = if place == 0 { done.work.title } else { "" };
         let ratio = if place == 0 { String::new() } else { format!("{ratio:.2} ×") };
-        let (rate, lines, name) = (bytes_a_second / 1e6, thousands(lines), program.name());
+        let (rate, lines, name) = (bytes_a_second / 1e6, thousands(lines), &program.invocation.name);
         let _ = writeln!(text, "| {title} | {name} | {rate:.0} | {lines} | {ratio} | {wanted} | {met} |");
     }
 }
@@ -82,7 +94,9 @@ fn notes(done: &Done, text: &mut String) {
         .medians()
         .into_iter()
         .filter(|(program, _)| !program.way.is_empty())
-        .map(|(program, seconds)| format!("{} {:.0}", program.name(), program.file.bytes as f64 / seconds / 1e6))
+        .map(|(program, seconds)| {
+            format!("{} {:.0}", program.invocation.name, program.file.bytes as f64 / seconds / 1e6)
+        })
         .collect();
     if !ways.is_empty() {
         let _ = write!(text, "\n{}: every way, MB/s: {}.\n", done.work.name, ways.join(", "));
@@ -94,7 +108,7 @@ fn notes(done: &Done, text: &mut String) {
             text,
             "\n{}: {} had at most {} MB resident and found: {}.\n",
             done.work.name,
-            program.name(),
+            program.invocation.name,
             mega(*memory),
             counts.join(", ")
         );

@@ -88,19 +88,12 @@ impl Work {
                 let sample = program.invocation.run()?;
                 if let Some(rows) = sample.rows.filter(|rows| *rows != program.file.lines) {
                     let (work, lines) = (self.name, program.file.lines);
-                    return Err(PeersError::Rows { work, program: program.name(), rows, lines });
+                    return Err(PeersError::Rows { work, program: program.invocation.name.clone(), rows, lines });
                 }
                 samples.push(sample);
             }
         }
         Ok(Done { work: self, samples })
-    }
-}
-
-impl Program {
-    /// `duckdb (arrow)`.
-    pub(super) fn name(&self) -> String {
-        if self.way.is_empty() { self.peer.to_owned() } else { format!("{} ({})", self.peer, self.way) }
     }
 }
 
