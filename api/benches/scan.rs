@@ -43,7 +43,8 @@ fn scan(bencher: Bencher) {
         .counter(ItemsCount::new(lines.lines().count() * times))
         .bench_local(|| {
             runtime.block_on(async {
-                let core = Core::in_memory(Keep::Suspicious, CoreOptions::default()).await.unwrap();
+                let folder = tempfile::tempdir().unwrap();
+                let core = Core::in_passing(folder.path(), Keep::Suspicious, CoreOptions::default()).await.unwrap();
                 let scanned =
                     api::scan::scan(&core, std::slice::from_ref(&path), Arc::new(DecodeOptions::default()), &clock)
                         .await

@@ -19,6 +19,7 @@ use ingest::{AccessLogBatch, DecodeOptions};
 use query::detect::{Detection, EvaluateError, Refused, Sight};
 use query::finding::Finding;
 use query::findings::{Filter, FindingsError};
+use query::store::StoreError;
 use query::{Core, CoreError, Summary};
 
 use crate::clock::Clock;
@@ -96,6 +97,9 @@ pub enum ScanError {
     /// The findings.
     #[error(transparent)]
     Findings(#[from] FindingsError),
+    /// Rows that were to be put on disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Reads `paths` into `core`, runs the detections and sums up.
@@ -142,6 +146,9 @@ pub async fn load(
             Message::Opened => scanned.read += 1,
             Message::Batch(batch) => {
                 core.append(&batch).await?;
+                if core.store().wants_flush() {
+                    core.store().flush().await?;
+                }
                 scanned.take(&batch);
             }
             Message::Failed { input, reason } => unreadable.push((input, reason)),

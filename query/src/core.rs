@@ -127,6 +127,16 @@ impl Core {
         Self::with(store, findings, Keep::All, options).await
     }
 
+    /// A core that lives as long as this value, but may put rows on disk, into an empty folder, when it holds many: see
+    /// [`Store::wants_flush`].
+    ///
+    /// # Errors
+    /// If the folder or the detections cannot be used.
+    pub async fn in_passing(folder: &Path, keep: Keep, options: CoreOptions) -> Result<Self, CoreError> {
+        let store = Store::open(folder, options.store).await?;
+        Self::with(store, FindingsState::in_memory().await?, keep, options).await
+    }
+
     /// A core that lives as long as this value.
     ///
     /// # Errors

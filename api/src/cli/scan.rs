@@ -10,7 +10,10 @@ use crate::scan::{Scanned, scan};
 
 pub(crate) async fn run(args: ScanArgs, clock: SharedClock) -> Result<Exit, CliError> {
     let options = CoreOptions { detections: args.detect.detections.clone(), ..CoreOptions::default() };
-    let core = Core::in_memory(Keep::Suspicious, options).await?;
+    // what is suspicious in a large input does not fit into memory
+    let folder = tempfile::Builder::new().prefix("meshwarden-scan-").tempdir();
+    let folder = folder.map_err(|source| CliError::Write { what: "a temporary folder".to_owned(), source })?;
+    let core = Core::in_passing(folder.path(), Keep::Suspicious, options).await?;
     let scanned = scan(&core, &args.paths, args.decode.options()?, clock.as_ref()).await?;
     match args.output {
         FindingsOutput::Table => {

@@ -1,9 +1,10 @@
 //! A round of detection: the touched windows of every detection, over rows that are read once.
 //!
 //! ```text
-//!  windows of all detections ─▶ stretches of time ─▶ suspicious rows, sorted, read once a stretch
-//!                                                        └─▶ detection × window: a slice of them ─▶ hits ─▶ findings
+//!  windows of all detections ─▶ spans of 2 h ─▶ stretches of time ─▶ suspicious rows, sorted, read once a stretch
+//!                                                                       └─▶ detection × window: a slice of them ─▶ hits ─▶ findings
 //! ```
+//! Memory grows with what is suspicious in one span and what is looked back on from it, not with the time that all windows take.
 //! A window in which a detection's signals select no row has no hit and is passed over. A detection that reads every row (no `signals`) is
 //! planned for each of its windows over the store itself. Windows that failed before and are due again ([`crate::detect::overdue`]) are looked at with
 //! the touched ones.
@@ -28,6 +29,10 @@ use crate::window::Window;
 const STRETCHES: usize = 64;
 /// Windows further apart than this, µs, are in two stretches.
 const GAP: i64 = 3_600_000_000;
+/// Windows that start in one span of this length, µs, are looked at together.
+const SPAN: i64 = 2 * 3_600_000_000;
+/// Groups of spans at most: what is scattered over years is read in pieces that are so much longer.
+const GROUPS: usize = 128;
 /// Longest run of one detection over one window.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -66,32 +71,39 @@ pub(super) async fn look(
         .iter()
         .map(|detection| (detection, agenda.windows(detection)))
         .partition(|(detection, _)| detection.header.signals != 0);
-    for stretch in stretches(
-        by_signal.iter().flat_map(|(detection, windows)| windows.iter().map(|window| reach(detection, *window))),
-    ) {
-        let mask = by_signal.iter().fold(0, |mask, (detection, _)| mask | detection.header.signals);
-        let rows = Suspicious::read(core, &snapshot, stretch, mask).await?;
-        for (detection, windows) in &by_signal {
-            let mut prepared = None;
-            for window in
-                windows.iter().filter(|window| stretch.start() <= window.start() && window.end() <= stretch.end())
-            {
-                if core.stopping.load(Ordering::Acquire) {
-                    round.cut_short = true;
-                    return Ok(());
+    let mask = by_signal.iter().fold(0, |mask, (detection, _)| mask | detection.header.signals);
+    let mut prepared: Vec<Option<Prepared>> = by_signal.iter().map(|_| None).collect();
+    let spans = spans(&by_signal);
+    for group in spans.chunks(spans.len().div_ceil(GROUPS).max(1)) {
+        // those of this group, by detection
+        let windows: Vec<&[Window]> = by_signal.iter().map(|(_, windows)| in_spans(windows, group)).collect();
+        let reaches = by_signal
+            .iter()
+            .zip(&windows)
+            .flat_map(|((detection, _), windows)| windows.iter().map(|window| reach(detection, *window)));
+        for stretch in stretches(reaches) {
+            let rows = Suspicious::read(core, &snapshot, stretch, mask).await?;
+            for (((detection, _), windows), prepared) in by_signal.iter().zip(&windows).zip(&mut prepared) {
+                for window in
+                    windows.iter().filter(|window| stretch.start() <= window.start() && window.end() <= stretch.end())
+                {
+                    if core.stopping.load(Ordering::Acquire) {
+                        round.cut_short = true;
+                        return Ok(());
+                    }
+                    if !rows.any(*window, detection.header.signals) {
+                        core.state().overdue.settled(&(detection.header.id.clone(), *window));
+                        continue;
+                    }
+                    let hits = match prepared {
+                        Some(prepared) => evaluate(prepared, detection, *window, &rows).await,
+                        None => match Prepared::new(&core.sql, Arc::clone(detection)).await {
+                            Ok(fresh) => evaluate(prepared.insert(fresh), detection, *window, &rows).await,
+                            Err(source) => Err(failure(detection, *window, source)),
+                        },
+                    };
+                    settle(core, detection, *window, hits, now, round).await?;
                 }
-                if !rows.any(*window, detection.header.signals) {
-                    core.state().overdue.settled(&(detection.header.id.clone(), *window));
-                    continue;
-                }
-                let hits = match &mut prepared {
-                    Some(prepared) => evaluate(prepared, detection, *window, &rows).await,
-                    None => match Prepared::new(&core.sql, Arc::clone(detection)).await {
-                        Ok(fresh) => evaluate(prepared.insert(fresh), detection, *window, &rows).await,
-                        Err(source) => Err(failure(detection, *window, source)),
-                    },
-                };
-                settle(core, detection, *window, hits, now, round).await?;
             }
         }
     }
@@ -164,6 +176,23 @@ fn reach(detection: &Detection, window: Window) -> Window {
     Window::new(window.start().saturating_sub(detection.header.lookback_micros()), window.end()).unwrap_or(window)
 }
 
+/// The spans in which windows start, the earliest first.
+fn spans(windows: &[(&Arc<Detection>, Vec<Window>)]) -> Vec<i64> {
+    let starts = windows.iter().flat_map(|(_, windows)| windows.iter().map(|window| window.start().div_euclid(SPAN)));
+    let mut spans: Vec<i64> = starts.collect();
+    spans.sort_unstable();
+    spans.dedup();
+    spans
+}
+
+/// Of sorted windows those that start in one of some spans.
+fn in_spans<'w>(windows: &'w [Window], spans: &[i64]) -> &'w [Window] {
+    let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return &[] };
+    let from = windows.partition_point(|window| window.start().div_euclid(SPAN) < *first);
+    let to = windows.partition_point(|window| window.start().div_euclid(SPAN) <= *last);
+    windows.get(from..to).unwrap_or_default()
+}
+
 /// Intervals put together where they touch or nearly do.
 fn stretches(intervals: impl Iterator<Item = Window>) -> Vec<Window> {
     let mut sorted: Vec<Window> = intervals.collect();
@@ -199,11 +228,10 @@ impl Suspicious {
             .table("access_logs")
             .await?
             .filter(wanted)?
-            .filter(col("time").gt_eq(time(stretch.start())).and(col("time").lt(time(stretch.end()))))?
-            .sort(vec![col("time").sort(true, false)])?;
+            .filter(col("time").gt_eq(time(stretch.start())).and(col("time").lt(time(stretch.end()))))?;
         let work = core.sql.spawn(frame.collect());
         let batches = work.await.map_err(|error| DataFusionError::External(Box::new(error)))??;
-        Ok(Self { rows: arrow::compute::concat_batches(&ingest::schema::access_logs(), &batches)? })
+        Ok(Self { rows: by_time(&batches)? })
     }
 
     /// The rows in an interval.
@@ -223,5 +251,25 @@ impl Suspicious {
         let rows = self.slice(interval);
         let signals = rows.column_by_name("signals").and_then(|column| column.as_primitive_opt::<Int64Type>());
         signals.is_some_and(|signals| signals.values().iter().any(|signals| signals & mask != 0))
+    }
+}
+
+/// The rows of all batches, sorted by time. (The engine's own sort counts buffers that several batches share once for each.)
+fn by_time(batches: &[RecordBatch]) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let schema = ingest::schema::access_logs();
+    let times = |batch: &RecordBatch| {
+        let time = batch.column_by_name("time").and_then(|time| time.as_primitive_opt::<TimestampMicrosecondType>());
+        time.map(|time| time.values().to_vec()).unwrap_or_default()
+    };
+    let mut places: Vec<(i64, usize, usize)> = Vec::new();
+    for (number, batch) in batches.iter().enumerate() {
+        places.extend(times(batch).into_iter().enumerate().map(|(row, time)| (time, number, row)));
+    }
+    places.sort_unstable();
+    let places: Vec<(usize, usize)> = places.into_iter().map(|(_, batch, row)| (batch, row)).collect();
+    let batches: Vec<&RecordBatch> = batches.iter().collect();
+    match places.as_slice() {
+        [] => Ok(RecordBatch::new_empty(schema)),
+        places => arrow::compute::interleave_record_batch(&batches, places),
     }
 }

@@ -74,14 +74,13 @@ pub(super) fn decoder() -> Decoder {
 /// Rows only: a line that was rejected is one too few.
 fn decode(mut file: File) -> io::Result<u64> {
     let mut decoder = decoder();
-    let mut chunk = vec![0; CHUNK];
     let mut rows = 0;
     loop {
-        let length = file.read(&mut chunk)?;
+        let length = file.read(decoder.space())?;
         if length == 0 {
             break;
         }
-        decoder.push(chunk.get(..length).unwrap_or_default());
+        decoder.fill(length);
         while let Some(batch) = decoder.next_batch() {
             rows += black_box(batch.rows).num_rows();
         }
