@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use reader::Message;
 
 /// Batches that wait for the core at most.
-const QUEUE: usize = 4;
+const QUEUE: usize = 2;
 
 /// What a scan found, and in how much.
 #[derive(Debug)]

@@ -4,24 +4,44 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address of a connection's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Address {
     /// An IPv4-mapped IPv6 address is the IPv4 one.
     pub(crate) ip: IpAddr,
     /// `None`: the text has none. 0 in `%DOWNSTREAM_REMOTE_ADDRESS%`: the address was taken from `x-forwarded-for`.
     pub(crate) port: Option<u16>,
+    /// Bytes at the start of the text that are the address in its canonical form; 0: it was written otherwise.
+    quad: u8,
 }
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        (self.ip, self.port) == (other.ip, other.port)
+    }
+}
+
+impl Eq for Address {}
 
 impl Address {
     /// Reads an IP address with or without a port. `None` for anything else.
+    #[inline]
     pub(crate) fn parse(text: &str) -> Option<Address> {
-        if let Some((quad, port)) = quad(text) {
-            let port = match port.strip_prefix(':') {
-                Some(port) => Some(parse_port(port)?),
-                None => None,
-            };
-            return Some(Address { ip: IpAddr::V4(quad), port });
+        let bytes = text.as_bytes();
+        match quad(bytes) {
+            Some((ip, length)) => {
+                let port = match bytes.get(usize::from(length)..) {
+                    Some([b':', port @ ..]) => Some(digits(port)?),
+                    _ => None,
+                };
+                Some(Address { ip: IpAddr::V4(ip), port, quad: length })
+            }
+            None => Address::general(text),
         }
+    }
+
+    /// Whatever is not an IPv4 address in its canonical form.
+    #[cold]
+    fn general(text: &str) -> Option<Address> {
         let (ip, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (ip, port) = rest.split_once(']')?;
@@ -40,40 +60,43 @@ impl Address {
                 }
             },
         };
-        Some(Address { ip: ip.to_canonical(), port })
+        Some(Address { ip: ip.to_canonical(), port, quad: 0 })
     }
 
     /// The IP address in its canonical form; `from` is the text that the address was read from, which mostly has it.
+    #[inline]
     pub(crate) fn ip_text(self, from: &str) -> Cow<'_, str> {
-        match quad(from) {
-            Some((_, rest)) => Cow::Borrowed(from.strip_suffix(rest).unwrap_or(from)),
-            None => Cow::Owned(self.ip.to_string()),
+        match from.get(..usize::from(self.quad)) {
+            Some(quad) if self.quad > 0 => Cow::Borrowed(quad),
+            _ => Cow::Owned(self.ip.to_string()),
         }
     }
 }
 
-/// An IPv4 address in its canonical form, alone or before a colon, and the rest of the text. What is written otherwise is `None`, and for the
+/// An IPv4 address in its canonical form, alone or before a colon, and its length. What is written otherwise is `None`, and for the
 /// general parser.
-fn quad(text: &str) -> Option<(Ipv4Addr, &str)> {
-    let bytes = text.as_bytes();
+#[inline]
+fn quad(bytes: &[u8]) -> Option<(Ipv4Addr, u8)> {
     let mut octets = [0_u8; 4];
-    let mut at = 0;
+    let mut rest = bytes;
     for (place, octet) in octets.iter_mut().enumerate() {
         if place > 0 {
-            (bytes.get(at) == Some(&b'.')).then_some(())?;
-            at += 1;
+            rest = rest.strip_prefix(b".")?;
         }
-        let start = at;
-        let mut value = 0_u16;
-        while let Some(digit) = bytes.get(at).filter(|byte| byte.is_ascii_digit() && at < start + 3) {
-            value = value * 10 + u16::from(digit - b'0');
-            at += 1;
-        }
-        let zero_before = bytes.get(start) == Some(&b'0') && at > start + 1;
-        *octet = u8::try_from(value).ok().filter(|_| at > start && !zero_before)?;
+        let digit = |byte: &u8| byte.is_ascii_digit().then(|| u16::from(byte - b'0'));
+        let first = digit(rest.first()?)?;
+        let (value, length) = match (rest.get(1).and_then(digit), rest.get(2).and_then(digit)) {
+            // a zero before other digits, and more than three digits, are the general parser's
+            (Some(second), Some(third)) if first > 0 => (first * 100 + second * 10 + third, 3),
+            (Some(second), None) if first > 0 => (first * 10 + second, 2),
+            (None, _) => (first, 1),
+            _ => return None,
+        };
+        *octet = u8::try_from(value).ok()?;
+        rest = rest.get(length..)?;
     }
-    let rest = text.get(at..)?;
-    (rest.is_empty() || rest.starts_with(':')).then_some((Ipv4Addr::from(octets), rest))
+    let length = u8::try_from(bytes.len() - rest.len()).ok()?;
+    matches!(rest.first(), None | Some(b':')).then(|| (Ipv4Addr::from(octets), length))
 }
 
 /// Whether an address is one of Envoy's own listeners inside the process (`envoy://connect_originate/...`).
@@ -96,7 +119,18 @@ pub(crate) fn host(authority: &str) -> Option<String> {
 
 /// A port in digits only: `u16::from_str` would also take a sign.
 pub(crate) fn parse_port(text: &str) -> Option<u16> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    digits(text.as_bytes())
+}
+
+#[inline]
+fn digits(bytes: &[u8]) -> Option<u16> {
+    if bytes.is_empty() {
+        return None;
+    }
+    bytes.iter().try_fold(0_u16, |port, byte| {
+        let digit = byte.is_ascii_digit().then(|| u16::from(byte - b'0'))?;
+        port.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 #[cfg(test)]

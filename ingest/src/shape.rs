@@ -18,6 +18,7 @@ mod value;
 use std::sync::Arc;
 
 use crate::field_map::{FieldMap, Resolved};
+use crate::fields::is_null;
 use crate::format::is_recommended;
 use crate::key::{Key, KeySet};
 use crate::slots::{Layout, Slots};
@@ -180,7 +181,7 @@ impl Shape {
     /// Reads the line's values into empty slots, if it fits.
     fn read<'a>(&mut self, line: &'a str, budget: &mut Budget, max_nesting: usize, slots: &mut Slots<'a>) -> Fit {
         let bytes = line.as_bytes();
-        let mut carried = KeySet::EMPTY;
+        let (mut carried, mut present, mut quoted) = (KeySet::EMPTY, KeySet::EMPTY, KeySet::EMPTY);
         let mut at = 0;
         let mut separator = b'{';
         let mut next = 0;
@@ -213,10 +214,15 @@ impl Shape {
             at += 1 + key.literal.len();
             carried = carried.union(key.carries);
             separator = b',';
+            // a key that feeds no column has no bit
+            let bit = key.carries;
             if let Some(text) = key.nested.find(line, at) {
                 at += text.len();
                 match key.feeds {
-                    Feeds::Key(key) => slots.set_plain(key, text),
+                    Feeds::Key(key) => {
+                        slots.put(key, text);
+                        present = present.union(bit);
+                    }
                     Feeds::Extra(name) => slots.keep(name, text, false),
                 }
                 continue;
@@ -225,16 +231,28 @@ impl Shape {
             at = end;
             match (value, key.feeds) {
                 (Value::Null, _) => {}
-                (Value::String(text), Feeds::Key(key)) => slots.set_string(key, text),
+                (Value::String(text), Feeds::Key(key)) => {
+                    if !is_null(text) {
+                        slots.put(key, text);
+                        present = present.union(bit);
+                        quoted = quoted.union(bit);
+                    }
+                }
                 (Value::String(text), Feeds::Extra(name)) => slots.keep(name, text, true),
-                (Value::Plain(text), Feeds::Key(key)) => slots.set_plain(key, text),
+                (Value::Plain(text), Feeds::Key(key)) => {
+                    slots.put(key, text);
+                    present = present.union(bit);
+                }
                 (Value::Plain(text), Feeds::Extra(name)) => slots.keep(name, text, false),
                 (Value::Nested(text), feeds) => {
                     if !key.nested.admit(text, max_nesting, budget) {
                         return Fit::Odd;
                     }
                     match feeds {
-                        Feeds::Key(key) => slots.set_plain(key, text),
+                        Feeds::Key(key) => {
+                            slots.put(key, text);
+                            present = present.union(bit);
+                        }
                         Feeds::Extra(name) => slots.keep(name, text, false),
                     }
                 }
@@ -243,6 +261,7 @@ impl Shape {
         if separator == b'{' || bytes.get(at..) != Some(b"}") {
             return Fit::No;
         }
+        slots.mark(present, quoted);
         slots.carry(carried);
         if is_recommended(slots.get(Key::LogSchema)) {
             slots.drop_value(Key::LogSchema);

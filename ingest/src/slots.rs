@@ -61,6 +61,21 @@ impl<'a> Slots<'a> {
         }
     }
 
+    /// Sets a value that is no null, of a key whose bit is at hand.
+    #[inline]
+    pub(crate) fn put(&mut self, key: Key, text: &'a str) {
+        if let Some(slot) = self.texts.get_mut(key as usize) {
+            *slot = text;
+        }
+    }
+
+    /// Says which keys were [`put`](Slots::put), and which of them are strings.
+    #[inline]
+    pub(crate) fn mark(&mut self, present: KeySet, quoted: KeySet) {
+        self.present = self.present.union(present);
+        self.quoted = self.quoted.union(quoted);
+    }
+
     /// Sets a value that is a number, a truth value, an object or a list: its JSON text.
     #[inline]
     pub(crate) fn set_plain(&mut self, key: Key, text: &'a str) {

@@ -58,13 +58,19 @@ impl TextFormats {
         formats.swap(0, place);
         let compiled = formats.first()?;
         let values = compiled.format.targets().iter().zip(&compiled.extra).zip(spans.iter());
+        let mut present = KeySet::EMPTY;
         for ((target, extra), (start, end)) in values {
             let text = line.get(*start as usize..*end as usize).unwrap_or_default();
             match target {
-                Target::Key(key) => slots.set_string(*key, text),
+                Target::Key(_) if is_null(text) => {}
+                Target::Key(key) => {
+                    slots.put(*key, text);
+                    present = present.with(*key);
+                }
                 Target::Extra(_) => slots.keep(*extra, text, true),
             }
         }
+        slots.mark(present, present);
         slots.carry(compiled.carries);
         Some(&compiled.layout)
     }

@@ -130,6 +130,24 @@ impl Line {
             .with("bytes_received", 100)
     }
 
+    /// A connection as the ztunnel of its destination (`inbound`) or of its source (`outbound`) logs it: mutual TLS, complete.
+    #[must_use]
+    pub fn ztunnel(micros: i64, direction: &str, source: &str, destination: &str) -> Self {
+        let line = json!({
+            "level": "info", "time": time_text(micros), "scope": "access", "message": "connection complete",
+            "src.addr": "10.0.0.1:40000", "src.workload": format!("{source}-0"), "src.namespace": "bank",
+            "src.identity": format!("spiffe://{}", principal(source)),
+            "dst.addr": "10.0.0.2:15008", "dst.hbone_addr": "10.0.0.2:8080",
+            "dst.service": format!("{destination}.bank.svc.cluster.local"), "dst.workload": format!("{destination}-0"),
+            "dst.namespace": "bank", "dst.identity": format!("spiffe://{}", principal(destination)),
+            "direction": direction, "bytes_sent": 12, "bytes_recv": 34, "duration": "7ms"
+        });
+        match line {
+            Value::Object(line) => Self(line),
+            _ => Self(Map::new()),
+        }
+    }
+
     /// The same line with another value of one key; `null` takes the key away.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {

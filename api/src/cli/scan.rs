@@ -1,5 +1,6 @@
 //! `meshwarden scan`: findings in files or on stdin, nothing kept.
 
+use query::store::StoreOptions;
 use query::{Core, CoreOptions, Keep};
 
 use super::SharedClock;
@@ -8,8 +9,12 @@ use super::error::{CliError, Exit};
 use crate::render;
 use crate::scan::{Scanned, scan};
 
+/// Bytes of suspicious rows that stay in memory; more go to a temporary folder.
+const IN_MEMORY: usize = 16 << 20;
+
 pub(crate) async fn run(args: ScanArgs, clock: SharedClock) -> Result<Exit, CliError> {
-    let options = CoreOptions { detections: args.detect.detections.clone(), ..CoreOptions::default() };
+    let store = StoreOptions { flush_bytes: IN_MEMORY, ..StoreOptions::default() };
+    let options = CoreOptions { detections: args.detect.detections.clone(), store, ..CoreOptions::default() };
     // what is suspicious in a large input does not fit into memory
     let folder = tempfile::Builder::new().prefix("meshwarden-scan-").tempdir();
     let folder = folder.map_err(|source| CliError::Write { what: "a temporary folder".to_owned(), source })?;

@@ -40,11 +40,16 @@ impl Bits {
     pub(super) fn set(&mut self, row: usize) {
         let word = row / 64;
         if word >= self.0.len() {
-            self.0.resize((word + 1).max(self.0.len() * 2), 0);
+            self.grow(word);
         }
         if let Some(word) = self.0.get_mut(word) {
             *word |= 1 << (row % 64);
         }
+    }
+
+    #[cold]
+    fn grow(&mut self, word: usize) {
+        self.0.resize((word + 1).max(self.0.len() * 2).max(16), 0);
     }
 
     fn clear(&mut self, row: usize) {
@@ -63,16 +68,24 @@ impl Bits {
 /// Sets a cell of a vector that grows as rows come.
 macro_rules! set {
     ($column:ident, $row:ident, $variant:ident, $value:expr, $empty:expr) => {{
-        if matches!($column.cells, Cells::None) {
-            $column.cells = Cells::$variant(vec![$empty; $column.expected.max($row + 1)]);
-        }
-        if let Cells::$variant(cells) = &mut $column.cells {
-            if $row >= cells.len() {
-                cells.resize(($row + 1).max(cells.len() * 2), $empty);
+        if let Cells::$variant(cells) = &mut $column.cells
+            && let Some(cell) = cells.get_mut($row)
+        {
+            *cell = $value;
+            $column.valid.set($row);
+        } else {
+            // the first cell, or one for which there is no room yet
+            if matches!($column.cells, Cells::None) {
+                $column.cells = Cells::$variant(vec![$empty; $column.expected.max($row + 1)]);
             }
-            if let Some(cell) = cells.get_mut($row) {
-                *cell = $value;
-                $column.valid.set($row);
+            if let Cells::$variant(cells) = &mut $column.cells {
+                if $row >= cells.len() {
+                    cells.resize(($row + 1).max(cells.len() * 2), $empty);
+                }
+                if let Some(cell) = cells.get_mut($row) {
+                    *cell = $value;
+                    $column.valid.set($row);
+                }
             }
         }
     }};

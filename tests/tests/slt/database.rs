@@ -86,6 +86,8 @@ impl Database {
                 "plaintext-rejected" => Line::plaintext_rejected(time, source, destination),
                 "plaintext-accepted" => Line::plaintext_accepted(time, source, destination),
                 "passthrough" => Line::passthrough(time, source, destination),
+                "ztunnel-inbound" => Line::ztunnel(time, "inbound", source, destination),
+                "ztunnel-outbound" => Line::ztunnel(time, "outbound", source, destination),
                 other => return Err(format!("there are no lines of kind {other}").into()),
             };
             for (key, value) in &overrides {
