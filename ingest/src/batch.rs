@@ -211,13 +211,22 @@ impl BatchBuilder {
         for row in 0..rows {
             self.columns.get_mut(Col::Source as usize).into_iter().for_each(|column| column.set_view(row, source));
             let received_at = self.received_at.timestamp_micros();
-            self.columns.get_mut(Col::ReceivedAt as usize).into_iter().for_each(|column| column.set_int64(row, received_at));
+            self.columns
+                .get_mut(Col::ReceivedAt as usize)
+                .into_iter()
+                .for_each(|column| column.set_int64(row, received_at));
         }
         std::mem::take(&mut self.edges).gather(&mut self.columns);
         let buffers: Arc<[Buffer]> = self.arena.take().into();
         let batches = (
             record_batch(schema::access_logs(), &mut self.columns, rows, &buffers, &mut self.nulls),
-            record_batch(schema::rejects(), &mut self.rejects, std::mem::take(&mut self.rejected), &buffers, &mut self.nulls),
+            record_batch(
+                schema::rejects(),
+                &mut self.rejects,
+                std::mem::take(&mut self.rejected),
+                &buffers,
+                &mut self.nulls,
+            ),
             std::mem::take(&mut self.coverage),
         );
         self.generation += 1;
@@ -245,10 +254,16 @@ impl Edges {
                 cells.get(place).copied().filter(|_| valid >> place & 1 == 1)
             };
             let cells: Vec<Option<u128>> = self.cells.iter().zip(&self.valid).map(cell).collect();
-            let each = self.rows.iter().enumerate().filter_map(|(row, edge)| Some((row, cells.get(*edge as usize).copied().flatten()?)));
+            let each = self
+                .rows
+                .iter()
+                .enumerate()
+                .filter_map(|(row, edge)| Some((row, cells.get(*edge as usize).copied().flatten()?)));
             match ACCESS_LOGS.get(*column as usize).map(|column| column.data_type) {
                 Some(ColumnType::Text) => each.for_each(|(row, view)| target.set_view(row, view)),
-                Some(ColumnType::Int64 | ColumnType::Timestamp) => each.for_each(|(row, cell)| target.set_int64(row, number(cell))),
+                Some(ColumnType::Int64 | ColumnType::Timestamp) => {
+                    each.for_each(|(row, cell)| target.set_int64(row, number(cell)))
+                }
                 Some(ColumnType::Int32) => {
                     each.for_each(|(row, cell)| target.set_int32(row, i32::try_from(number(cell)).unwrap_or_default()));
                 }
@@ -318,7 +333,13 @@ pub(crate) fn compact(batch: &RecordBatch) -> RecordBatch {
 
 /// Columns make arrays of the schema's types, all of one length, and a column that is not nullable is always set: the tests hold this, so there
 /// is no error to pass on.
-fn record_batch(schema: SchemaRef, columns: &mut [Column], rows: usize, buffers: &Arc<[Buffer]>, nulls: &mut Nulls) -> RecordBatch {
+fn record_batch(
+    schema: SchemaRef,
+    columns: &mut [Column],
+    rows: usize,
+    buffers: &Arc<[Buffer]>,
+    nulls: &mut Nulls,
+) -> RecordBatch {
     let arrays = columns.iter_mut().map(|column| column.finish(rows, buffers, nulls)).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays);
     debug_assert!(batch.is_ok(), "{batch:?}");

@@ -175,7 +175,8 @@ impl Assembly {
                 Line::TooLong(place, long) => self.too_long(place, long),
                 Line::Whole(place, bytes) => {
                     self.bytes += place.span;
-                    let known = in_block(bytes).and_then(|line| self.known_line(place.number, line, &NOBODY, &mut slots));
+                    let known =
+                        in_block(bytes).and_then(|line| self.known_line(place.number, line, &NOBODY, &mut slots));
                     if known.is_none() {
                         self.other_line(place, bytes, in_block, &mut slots);
                     }
@@ -286,7 +287,8 @@ impl Assembly {
         let context = access_log::Context { options, source, line: number, received_at: *received_at };
         let mut learned = None;
         // a refusal is made again by the plain way, from the whole line
-        access_log::derive(fields, &context, |row, derived| learned = Some(append(builder, number, row, derived))).ok()?;
+        access_log::derive(fields, &context, |row, derived| learned = Some(append(builder, number, row, derived)))
+            .ok()?;
         let (edge, place) = learned?;
         let harmless = |key| known::is_harmless(slots, key, &self.options.redaction);
         edges.insert(hash, slots, signs, (edge, harmless), (generation, place));

@@ -252,7 +252,8 @@ impl Edges {
         if self.known.len() >= EDGES {
             self.known.clear();
         }
-        edge.harmless = slots.present().within(TEXTS).iter().filter(|key| harmless(*key)).fold(KeySet::EMPTY, KeySet::with);
+        edge.harmless =
+            slots.present().within(TEXTS).iter().filter(|key| harmless(*key)).fold(KeySet::EMPTY, KeySet::with);
         self.known.insert(hash.0, Known { texts, edge, numbered });
     }
 }
@@ -271,7 +272,10 @@ impl Texts {
 
     #[inline]
     fn are_those_of(&self, slots: &Slots<'_>, signs: Signs) -> bool {
-        if self.present != slots.present().within(TEXTS) || self.carried != slots.carried().within(CARRIED) || self.signs != signs {
+        if self.present != slots.present().within(TEXTS)
+            || self.carried != slots.carried().within(CARRIED)
+            || self.signs != signs
+        {
             return false;
         }
         let bytes = self.text.as_bytes();

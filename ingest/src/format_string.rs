@@ -18,6 +18,7 @@ mod ambiguity;
 mod fast;
 mod judge;
 pub mod known;
+mod words;
 
 use std::collections::HashSet;
 use std::ops::Range;

@@ -69,8 +69,12 @@ pub(crate) fn parse<'a>(
             continue;
         }
         match resolved {
-            Resolved::Canonical(key) => fields.set(key, Field { text, json: Some(Cow::Borrowed(json)), logged_as: None }),
-            Resolved::Mapped(key) => fields.set(key, Field { text, json: Some(Cow::Borrowed(json)), logged_as: Some(name) }),
+            Resolved::Canonical(key) => {
+                fields.set(key, Field { text, json: Some(Cow::Borrowed(json)), logged_as: None })
+            }
+            Resolved::Mapped(key) => {
+                fields.set(key, Field { text, json: Some(Cow::Borrowed(json)), logged_as: Some(name) })
+            }
             Resolved::Unknown => fields.keep(name, Cow::Borrowed(json)),
         }
     }

@@ -201,7 +201,8 @@ impl Shape {
             let key = match key.literal.starts(after) {
                 true => key,
                 false => {
-                    let Some(skipped) = self.keys.get(next..).and_then(|keys| keys.iter().position(|key| key.literal.starts(after)))
+                    let Some(skipped) =
+                        self.keys.get(next..).and_then(|keys| keys.iter().position(|key| key.literal.starts(after)))
                     else {
                         return Fit::No;
                     };

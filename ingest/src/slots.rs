@@ -134,8 +134,13 @@ impl<'a> Slots<'a> {
 
     /// Appends the JSON text of a value of `keys`, or of the rest, in the order of the names, as members of an object.
     pub(crate) fn write_extra(&self, keys: KeySet, layout: &Layout, json: &mut String) {
-        let named = keys.iter().map(|key| (layout.name(key), self.texts.get(key as usize).copied().unwrap_or_default(), self.quoted.has(key)));
-        let rest = self.rest.iter().filter_map(|(name, text, quoted)| Some((layout.names.get(*name)?.as_ref(), *text, *quoted)));
+        let named = keys.iter().map(|key| {
+            (layout.name(key), self.texts.get(key as usize).copied().unwrap_or_default(), self.quoted.has(key))
+        });
+        let rest = self
+            .rest
+            .iter()
+            .filter_map(|(name, text, quoted)| Some((layout.names.get(*name)?.as_ref(), *text, *quoted)));
         // hardly ever more than a few
         let mut members: Vec<(&str, &str, bool)> = named.chain(rest).collect();
         members.sort_by(|one, other| one.0.cmp(other.0));

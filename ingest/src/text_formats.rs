@@ -89,7 +89,11 @@ impl Compiled {
 }
 
 /// Reads a line by the configured formats, the plain way. `None`: it is of none of them; the refusal is for a line that nothing else reads.
-pub(crate) fn plain<'a>(line: &'a str, configured: &[TextFormat], fields: &mut Fields<'a>) -> Option<Result<(), Refusal>> {
+pub(crate) fn plain<'a>(
+    line: &'a str,
+    configured: &[TextFormat],
+    fields: &mut Fields<'a>,
+) -> Option<Result<(), Refusal>> {
     let mut misfit: Option<Misfit> = None;
     for format in configured {
         let spans = match format.read_plain(line) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::StringViewArray;
 use arrow::buffer::{Buffer, NullBuffer};
 
-/// An array of views that were made of `&str`s, as `batch/column.rs` does: a view of more than twelve bytes points to a copy of its text in
+/// An array of views that were made of `&str`s, as `batch/arena.rs` does: a view of more than twelve bytes points to its text in
 /// `buffers`, at the buffer and offset that the arena gave. Checking each of them for UTF-8 again would cost more than decoding.
 ///
 /// Debug builds, and so the tests, check them all.
@@ -15,10 +15,11 @@ pub(crate) fn string_views(views: Vec<u128>, buffers: &Arc<[Buffer]>, nulls: Opt
     if cfg!(debug_assertions) {
         return StringViewArray::new(views.into(), Arc::clone(buffers), nulls);
     }
-    // SAFETY: `new_unchecked` asks for what `new` checks. (1) Views of up to twelve bytes hold their text, zero-padded (`make_view`); null
-    // rows hold the view 0, an empty text. (2) Longer ones name a buffer and an offset of `Arena`: the block holds the text's bytes there, for
-    // they were copied in with `put`, or the text is a slice of the line that was. Blocks are only appended to, and `take_back` removes a line
-    // only if it became no row. (3) The bytes are those of a `&str`, so they are UTF-8. (4) `nulls` grows with the views, in `append` and `pad` alike.
+    // SAFETY: `new_unchecked` asks for what `new` checks. (1) Views of up to twelve bytes hold their text, zero-padded (`make_view`); cells that
+    // were not set hold the view 0, an empty text. (2) Longer ones name a buffer and an offset of the batch's `Arena`: a block of the input, which is
+    // never written once it is lent, in which the text is a slice (`within_block` compares addresses); or a page, into which the text's bytes were
+    // copied (`made`), and which is only appended to and never grown. `take` hands out both at their numbers. (3) The bytes are those of a `&str`, so they
+    // are UTF-8. (4) Views and `nulls` are cut to the same number of rows (`Column::finish`).
     unsafe { StringViewArray::new_unchecked(views.into(), Arc::clone(buffers), nulls) }
 }
 
@@ -45,5 +46,28 @@ pub(crate) fn string_ends(chunk: &[u8; 16]) -> u32 {
 #[inline]
 pub(crate) fn string_ends(chunk: &[u8; 16]) -> u32 {
     let bit = |(at, byte): (usize, &u8)| u32::from(matches!(byte, b'"' | b'\\' | 0..0x20)) << at;
+    chunk.iter().enumerate().map(bit).sum()
+}
+
+/// What SSE2 knows of 16 bytes: one bit for each that is a blank, a tab or a double quote, the first byte's the lowest.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub(crate) fn blanks_and_quotes(chunk: &[u8; 16]) -> u32 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_loadu_si128, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8};
+    // SAFETY: as in `string_ends`.
+    unsafe {
+        let bytes = _mm_loadu_si128(chunk.as_ptr().cast());
+        let quotes = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x22));
+        let blanks = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x20));
+        let tabs = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x09));
+        _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, blanks), tabs)).cast_unsigned()
+    }
+}
+
+/// The same, for other processors.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub(crate) fn blanks_and_quotes(chunk: &[u8; 16]) -> u32 {
+    let bit = |(at, byte): (usize, &u8)| u32::from(matches!(byte, b'"' | b' ' | b'\t')) << at;
     chunk.iter().enumerate().map(bit).sum()
 }

@@ -205,9 +205,9 @@ impl Summary {
 
 fn flat(side: &Side) -> impl Iterator<Item = (Edge, usize)> {
     side.iter().flat_map(|(source, known)| {
-        known
-            .iter()
-            .map(move |(destination, place)| (Edge { source: source.clone(), destination: destination.clone() }, *place))
+        known.iter().map(move |(destination, place)| {
+            (Edge { source: source.clone(), destination: destination.clone() }, *place)
+        })
     })
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryViewArray, BooleanArray, Int32Array, Int64Array, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    ArrayRef, BinaryViewArray, BooleanArray, Int32Array, Int64Array, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 
 use crate::schema::ColumnType;
@@ -121,7 +123,11 @@ impl Column {
             self.cells = Cells::Boolean(Bits::default());
         }
         if let Cells::Boolean(cells) = &mut self.cells {
-            if value { cells.set(row) } else { cells.clear(row) }
+            if value {
+                cells.set(row)
+            } else {
+                cells.clear(row)
+            }
             self.valid.set(row);
         }
     }

@@ -74,7 +74,7 @@ mod tests {
     fn every_length_and_every_difference() {
         let text = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJ";
         for length in 1..=40 {
-            let literal = Literal::new(&text[..length]);
+            let literal = Literal::new(text.get(..length).unwrap());
             assert_eq!(literal.len(), length);
             assert!(literal.starts(text.as_bytes()));
             assert!(!literal.starts(&text.as_bytes()[..length - 1]));

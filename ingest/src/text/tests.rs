@@ -21,7 +21,10 @@ const TAIL: &str = " inbound|8080|| 127.0.0.6:47889 10.0.0.9:8080 10.0.0.1:5000 
 fn set(line: &str) -> Result<String, String> {
     let fields = parse(line).map_err(|refusal| refusal.detail)?;
     let pairs = Key::ALL.iter().filter_map(|key| Some(format!("{}={}", key.name(), fields.get(*key)?)));
-    Ok(pairs.chain(crate::extra::extra(&fields, &crate::redact::Redaction::none()).filter(|extra| extra.contains("mixer"))).collect::<Vec<_>>().join("; "))
+    Ok(pairs
+        .chain(crate::extra::extra(&fields, &crate::redact::Redaction::none()).filter(|extra| extra.contains("mixer")))
+        .collect::<Vec<_>>()
+        .join("; "))
 }
 
 fn value(line: &str, key: Key) -> Option<String> {
