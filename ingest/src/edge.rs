@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::key::{Key, KeySet};
+use crate::literal::same;
 use crate::reporter::{Direction, Reporter};
 use crate::row::{Row, Value};
 use crate::schema::Col;
@@ -281,9 +282,9 @@ impl Texts {
         let bytes = self.text.as_bytes();
         let mut start = 0;
         self.present.iter().zip(&self.ends).all(|(key, end)| {
-            let mine = bytes.get(start..*end as usize);
+            let mine = bytes.get(start..*end as usize).unwrap_or_default();
             start = *end as usize;
-            mine == slots.get(key).map(str::as_bytes)
+            same(mine, slots.get(key).unwrap_or_default().as_bytes())
         })
     }
 }

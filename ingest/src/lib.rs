@@ -33,6 +33,7 @@ mod json;
 pub mod json_format;
 mod jwt;
 mod key;
+mod literal;
 mod log_type;
 pub mod mesh_config;
 mod operator;

@@ -11,7 +11,6 @@
 //! accepts, [`crate::json::parse`] would accept with the same outcome; whatever it is not sure of, it leaves to it. It never says that a line
 //! is wrong.
 
-mod bytes;
 mod nested;
 mod value;
 
@@ -21,8 +20,8 @@ use crate::field_map::{FieldMap, Resolved};
 use crate::fields::is_null;
 use crate::format::is_recommended;
 use crate::key::{Key, KeySet};
+use crate::literal::Literal;
 use crate::slots::{Layout, Slots};
-use bytes::Literal;
 use nested::{Budget, Known};
 use value::Value;
 pub(crate) use value::plain_until;

@@ -17,6 +17,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 use super::TextFormat;
 use super::words::Words;
+use crate::literal::same;
 use crate::operator::Operator;
 
 /// How a format's lines are read fast.
@@ -223,9 +224,4 @@ impl Cut<'_> {
         let span = (u32::try_from(from).ok()?, u32::try_from(to).ok()?);
         self.format.accepts(operator.class(), value).then_some(span)
     }
-}
-
-/// Of one length; literals have a byte or two, for which a call of `memcmp` takes longer than all the rest.
-pub(super) fn same(bytes: &[u8], literal: &[u8]) -> bool {
-    bytes.iter().zip(literal).all(|(one, other)| one == other)
 }

@@ -10,8 +10,8 @@
 //! there, each where a literal needs it. So the reading is the only one. Any other line is left to the other readers.
 
 use super::TextFormat;
-use super::fast::same;
-use crate::operator::Operator;
+use crate::literal::same;
+use crate::operator::{Operator, ValueClass};
 use crate::unchecked::blanks_and_quotes;
 
 /// Marks that a line may have; more are for the other readers.
@@ -90,7 +90,13 @@ impl Words {
                 },
             };
             let value = line.get(at..end)?;
-            format.accepts(operator.class(), value).then_some(())?;
+            let fits = match (operator.class(), step.end) {
+                (ValueClass::Text, _) => true,
+                // without blanks, tabs and quotes it is a word
+                (ValueClass::Word | ValueClass::Details, End::Mark(..)) if !value.is_empty() => true,
+                (class, _) => format.accepts(class, value),
+            };
+            fits.then_some(())?;
             // the line is shorter than 4 GiB
             *span = (u32::try_from(at).ok()?, u32::try_from(end).ok()?);
             at = end;

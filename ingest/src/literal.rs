@@ -1,8 +1,8 @@
-//! Comparing a few bytes without calling a function for it: the keys of a line are short, and there are seventy of them.
+//! Comparing a few bytes without calling a function for it: the keys and names of a line are short, and there are many of them.
 
 /// The bytes of a key, ready to be compared.
 #[derive(Debug, Clone)]
-pub(super) struct Literal {
+pub(crate) struct Literal {
     bytes: Box<[u8]>,
     /// The first and the last eight or sixteen bytes, which may overlap; together they are all of up to 32.
     ends: Ends,
@@ -18,7 +18,7 @@ enum Ends {
 }
 
 impl Literal {
-    pub(super) fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let bytes = text.as_bytes();
         let ends = match (first16(bytes).zip(last16(bytes)), first8(bytes).zip(last8(bytes))) {
             (Some((first, last)), _) if bytes.len() <= 32 => Ends::Long(first, last),
@@ -29,19 +29,33 @@ impl Literal {
     }
 
     #[inline]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// Whether the text starts with it.
     #[inline]
-    pub(super) fn starts(&self, text: &[u8]) -> bool {
+    pub(crate) fn starts(&self, text: &[u8]) -> bool {
         let Some(text) = text.get(..self.bytes.len()) else { return false };
         match self.ends {
             Ends::Long(first, last) => first16(text) == Some(first) && last16(text) == Some(last),
             Ends::Short(first, last) => first8(text) == Some(first) && last8(text) == Some(last),
             Ends::Other => text == &*self.bytes,
         }
+    }
+}
+
+/// Whether two texts are the same.
+#[inline]
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    match one.len() {
+        16..=32 => first16(one) == first16(other) && last16(one) == last16(other),
+        8..=15 => first8(one) == first8(other) && last8(one) == last8(other),
+        0..=7 => one.iter().zip(other).all(|(one, other)| one == other),
+        _ => one == other,
     }
 }
 
@@ -78,10 +92,13 @@ mod tests {
             assert_eq!(literal.len(), length);
             assert!(literal.starts(text.as_bytes()));
             assert!(!literal.starts(&text.as_bytes()[..length - 1]));
+            assert!(same(&text.as_bytes()[..length], &text.as_bytes()[..length]));
+            assert!(!same(&text.as_bytes()[..length], text.as_bytes()) || length == text.len());
             for place in 0..length {
                 let mut other = text.as_bytes().to_vec();
                 other[place] ^= 1;
                 assert!(!literal.starts(&other), "{length} {place}");
+                assert!(!same(&other[..length], &text.as_bytes()[..length]), "{length} {place}");
             }
         }
     }
