@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use crate::fields::{Field, Fields, is_null};
 use crate::format_string::{Misfit, Target, TextFormat, known};
-use crate::key::KeySet;
+use crate::key::{Key, KeySet};
 use crate::reject::{Refusal, RejectReason};
 use crate::slots::{Layout, Slots};
 
@@ -26,6 +26,8 @@ pub(crate) struct TextFormats {
 #[derive(Debug)]
 struct Compiled {
     format: TextFormat,
+    /// The operator whose value the judge of the defaults (`text.rs`) does not take for a name if it is empty: Envoy writes `-`.
+    never_empty: Option<usize>,
     carries: KeySet,
     layout: Layout,
     /// Per operator the number of its name in the layout, if it feeds no column.
@@ -51,12 +53,17 @@ impl TextFormats {
             return None;
         }
         if self.formats.is_empty() {
-            self.formats = configured.iter().chain(DEFAULTS.iter()).cloned().map(Compiled::new).collect();
+            let defaults = DEFAULTS.iter().cloned().map(Compiled::of_default);
+            self.formats = configured.iter().cloned().map(Compiled::new).chain(defaults).collect();
         }
         let TextFormats { formats, spans } = self;
         let place = formats.iter().position(|compiled| compiled.format.read(line, spans))?;
         formats.swap(0, place);
         let compiled = formats.first()?;
+        let empty = compiled.never_empty.and_then(|place| spans.get(place)).is_some_and(|(start, end)| start == end);
+        if empty {
+            return None;
+        }
         let values = compiled.format.targets().iter().zip(&compiled.extra).zip(spans.iter());
         let mut present = KeySet::EMPTY;
         for ((target, extra), (start, end)) in values {
@@ -84,7 +91,13 @@ impl Compiled {
             Target::Extra(name) => layout.add(name),
         });
         let extra = extra.collect();
-        Compiled { carries: format.carries(), layout, extra, format }
+        Compiled { carries: format.carries(), never_empty: None, layout, extra, format }
+    }
+
+    fn of_default(format: TextFormat) -> Self {
+        let server_name = Target::Key(Key::RequestedServerName);
+        let never_empty = format.targets().iter().position(|target| *target == server_name);
+        Compiled { never_empty, ..Compiled::new(format) }
     }
 }
 
