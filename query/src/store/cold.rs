@@ -76,7 +76,7 @@ fn write_rows(
     pieces: &[Arc<Piece>],
 ) -> Result<ColdFile, StoreError> {
     let parquet = |source: ParquetError| StoreError::Parquet { path: path.to_owned(), source };
-    let file = File::create_new(path).map_err(StoreError::io("create", path))?;
+    let file = private(path).map_err(StoreError::io("create", path))?;
     let options = ArrowWriterOptions::new()
         .with_properties(properties(schema, time_column).map_err(parquet)?)
         .with_skip_arrow_metadata(true);
@@ -102,6 +102,15 @@ fn write_rows(
         rows: Some(order.len() as u64),
         span: span::join_all(pieces.iter().map(|piece| piece.span)),
     })
+}
+
+/// A new file that only its owner reads: rows name people, and rejects hold lines as they came.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// (batch, row) of every row, ascending by time; rows without a time first; rows of one instant in the order of arrival.

@@ -32,7 +32,12 @@ pub(crate) struct WriterLock(#[allow(dead_code)] File);
 
 /// Creates the folder if need be, takes the writer's lock, and checks or writes the format.
 pub(crate) fn claim(folder: &Path) -> Result<(PathBuf, WriterLock), StoreError> {
-    std::fs::create_dir_all(folder).map_err(StoreError::io("create folder", folder))?;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    // what is in it is for its owner alone; a folder that is there keeps the mode that it was given
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(StoreError::io("create folder", folder))?;
     let folder = folder.canonicalize().map_err(StoreError::io("find", folder))?;
     // The format first: a folder of a newer version is not even to be locked.
     let known = check_format(&folder)?;

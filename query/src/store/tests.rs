@@ -349,3 +349,29 @@ async fn size_asks_for_a_flush_and_memory_is_counted_once() {
     store.flush().await.unwrap();
     assert!(!store.wants_flush());
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_and_folders_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    let store = Store::open(&folder, StoreOptions::default()).await.unwrap();
+    store.append(&batch("a", &[1], 2)).await.unwrap();
+    store.flush().await.unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    let mut files = 0;
+    for table in ["access_logs", "rejects"] {
+        let mut left = vec![folder.join(table)];
+        while let Some(path) = left.pop() {
+            if path.is_dir() {
+                left.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            } else if path.extension().is_some_and(|ending| ending == "parquet") {
+                assert_eq!(mode(&path), 0o600, "{}", path.display());
+                files += 1;
+            }
+        }
+    }
+    assert_eq!(files, 2);
+}
