@@ -19,7 +19,7 @@ use ingest::{AccessLogBatch, DecodeOptions};
 use query::detect::{Detection, EvaluateError, Refused, Sight};
 use query::finding::Finding;
 use query::findings::{Filter, FindingsError};
-use query::store::StoreError;
+use query::store::{Flushing, StoreError};
 use query::{Core, CoreError, Summary};
 
 use crate::clock::Clock;
@@ -141,18 +141,25 @@ pub async fn load(
     // a plain thread: stdin may block for ever, and the runtime would wait for a task of its own
     std::thread::spawn(move || reader::read(&inputs, &options, received_at, &batches, &reading));
     let mut scanned = Scanned::empty(core);
+    let mut flushing: Option<Flushing> = None;
     while let Some(message) = queue.recv().await {
         match message {
             Message::Opened => scanned.read += 1,
             Message::Batch(batch) => {
                 core.append(&batch).await?;
                 if core.store().wants_flush() {
-                    core.store().flush().await?;
+                    // the one before has to be through: what waits in memory is bounded
+                    if let Some(before) = flushing.replace(core.store().begin_flush()) {
+                        before.end().await?;
+                    }
                 }
                 scanned.take(&batch);
             }
             Message::Failed { input, reason } => unreadable.push((input, reason)),
         }
+    }
+    if let Some(last) = flushing {
+        last.end().await?;
     }
     progress.finish_and_clear();
     scanned.unreadable = unreadable;

@@ -62,6 +62,20 @@ impl Default for StoreOptions {
     }
 }
 
+/// A flush that is under way, carried through whether it is waited for or not.
+#[derive(Debug)]
+pub struct Flushing(tokio::task::JoinHandle<Result<Flushed, StoreError>>);
+
+impl Flushing {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// As [`Store::flush`].
+    pub async fn end(self) -> Result<Flushed, StoreError> {
+        self.0.await.map_err(StoreError::Interrupted)?
+    }
+}
+
 /// The store. All methods take `&self`: share it in an `Arc`.
 #[derive(Debug)]
 pub struct Store {
@@ -164,9 +178,14 @@ impl Store {
     /// # Errors
     /// If writing or committing fails: then the rows stay in memory, and flushing again is safe.
     pub async fn flush(&self) -> Result<Flushed, StoreError> {
+        self.begin_flush().end().await
+    }
+
+    /// As [`Store::flush`], without waiting: it goes on beside whatever comes next.
+    #[must_use]
+    pub fn begin_flush(&self) -> Flushing {
         let (state, backing) = (Arc::clone(&self.state), Arc::clone(&self.backing));
-        let task = tokio::spawn(async move { backing.lock().await.flush(&state).await });
-        task.await.map_err(StoreError::Interrupted)?
+        Flushing(tokio::spawn(async move { backing.lock().await.flush(&state).await }))
     }
 
     /// Whether enough is in memory to be worth a flush. While one is running only what came after it counts.
