@@ -274,6 +274,7 @@ impl<'a> Line<'a> {
         let log_type = LogType::of(log_type::Signs {
             access_log_type: fields.get(Key::AccessLogType),
             filter_chain_not_found,
+            transport_failed: fields.get(Key::DownstreamTransportFailureReason).is_some(),
             method: fields.get(Key::Method).is_some(),
             protocol: fields.get(Key::Protocol).is_some(),
             response_code,

@@ -16,6 +16,8 @@ pub(crate) enum LogType {
 pub(crate) struct Signs<'a> {
     pub(crate) access_log_type: Option<&'a str>,
     pub(crate) filter_chain_not_found: bool,
+    /// The downstream transport failed: only a listener's own log says so.
+    pub(crate) transport_failed: bool,
     pub(crate) method: bool,
     pub(crate) protocol: bool,
     pub(crate) response_code: Option<i32>,
@@ -33,6 +35,8 @@ impl LogType {
             || named.starts_with("Upstream")
         {
             LogType::Http
+        } else if named.is_empty() && signs.transport_failed {
+            LogType::Listener
         } else {
             LogType::Tcp
         }
@@ -76,6 +80,10 @@ mod tests {
             (Signs { access_log_type: Some("TcpConnectionEnd"), ..base }, LogType::Tcp),
             (Signs { access_log_type: Some("NotSet"), protocol: true, ..base }, LogType::Listener),
             (Signs { filter_chain_not_found: true, ..base }, LogType::Listener),
+            (Signs { transport_failed: true, ..base }, LogType::Listener),
+            (Signs { transport_failed: true, response_code: Some(0), ..base }, LogType::Listener),
+            (Signs { transport_failed: true, protocol: true, ..base }, LogType::Http),
+            (Signs { transport_failed: true, access_log_type: Some("TcpConnectionEnd"), ..base }, LogType::Tcp),
         ] {
             assert_eq!(LogType::of(signs), expected, "{signs:?}");
         }

@@ -58,7 +58,7 @@ columns! {
     // who logged
     Reporter "reporter" Text optional, "source, destination, gateway, waypoint, ztunnel", ["upstream_cluster", "route_name"], "derived from the cluster, the route, the proxy's name and an RBAC denial; ztunnel's lines by their form", "upstream_cluster, identifier.node.id", "the line does not tell which proxy wrote it: do not count it twice; never null where rbac_decision is deny";
     Direction "direction" Text optional, "inbound, outbound", ["upstream_cluster", "route_name"], "derived with reporter", "upstream_cluster", "unknown";
-    LogType "log_type" Text required, "http, tcp, listener", ["access_log_type", "method", "protocol", "response_code"], "derived", "the kind of entry", "never";
+    LogType "log_type" Text required, "http, tcp, listener", ["access_log_type", "method", "protocol", "response_code", "downstream_transport_failure_reason"], "derived", "the kind of entry", "never";
     AccessLogType "access_log_type" Text optional, "Envoy's AccessLogType", ["access_log_type"], "%ACCESS_LOG_TYPE%; TcpConnectionStart of ztunnel's `connection opened`", "access_log_type", "not logged: counts as the end of a request";
     NodePod "node_pod" Text optional, "Kubernetes name", ["pod_name"], "%ENVIRONMENT(POD_NAME)%", "identifier.node.id", "not logged";
     NodeNamespace "node_namespace" Text optional, "Kubernetes namespace", ["pod_namespace"], "%ENVIRONMENT(POD_NAMESPACE)%", "identifier.node.id", "not logged";
@@ -138,7 +138,7 @@ columns! {
     PeerSerial "peer_serial" Text optional, "hex", ["downstream_peer_serial"], "%DOWNSTREAM_PEER_SERIAL%", "", "no client certificate, or not logged";
     PeerFingerprint "peer_fingerprint" Text optional, "SHA-256, hex", ["downstream_peer_fingerprint_256"], "%DOWNSTREAM_PEER_FINGERPRINT_256%", "", "no client certificate, or not logged";
     PeerCertEnd "peer_cert_end" Timestamp optional, "µs since 1970, UTC", ["downstream_peer_cert_v_end"], "%DOWNSTREAM_PEER_CERT_V_END%", "", "no client certificate, or not logged";
-    Egress "egress" Text optional, "in_mesh, registered, passthrough, blackhole, unknown", ["upstream_cluster", "route_name"], "derived, on client and gateway lines and ztunnel's outbound ones; blackhole of Istio 1.9 from flag UH of a connection without cluster and upstream host", "upstream_cluster", "not a client's or gateway's line";
+    Egress "egress" Text optional, "in_mesh, registered, passthrough, blackhole, unknown", ["upstream_cluster", "route_name"], "derived, on client and gateway lines and ztunnel's outbound ones; unknown of Istio 1.9's black hole, whose line has no cluster", "upstream_cluster", "not a client's or gateway's line";
     EgressHost "egress_host" Text optional, "host name or address, lower case, no port; chosen by the caller", ["authority", "requested_server_name"], "authority of HTTP, else SNI", "request.authority, tls_properties.tls_sni_hostname", "in the mesh, or the line names no host";
 
     // the rest
