@@ -31,7 +31,8 @@ use crate::reject::{Refusal, Reject, RejectReason, hex};
 use crate::row::Row;
 use crate::shape::Shapes;
 use crate::slots::Slots;
-use crate::text_formats::TextFormats;
+use crate::text_formats::{Found, TextFormats};
+use crate::ztunnel;
 
 /// Line bytes after which a batch is full, however few lines they are: some batches are on their way at any time, and each holds its lines.
 const BATCH_BYTES: u64 = 4 << 20;
@@ -260,10 +261,15 @@ impl Assembly {
         let Fast { shapes, texts, edges, scratch } = self.fast.as_mut()?;
         let line = access_log::trimmed(line);
         slots.clear();
-        let layout = match texts.read(line, self.options.text_formats(), slots) {
-            Some(layout) => layout,
-            None if line.starts_with('{') => shapes.read(line, self.options.max_nesting, slots)?,
-            None => return None,
+        let options = self.options.as_ref();
+        // where the format names things otherwise, a line of ztunnel's may look like one of its
+        if options.renames() && ztunnel::looks_like(line) {
+            return None;
+        }
+        let layout = match texts.read(line, options.text_formats(), slots) {
+            Found::Line(layout) => layout,
+            Found::Other if line.starts_with('{') => shapes.read(line, options.max_nesting, slots)?,
+            Found::Other | Found::Unsure => return None,
         };
         for (key, name) in node.names() {
             slots.add(key, name);

@@ -14,6 +14,8 @@ use crate::key::Key;
 #[derive(Debug, Clone, Default)]
 pub struct FieldMap {
     keys: HashMap<String, Key>,
+    /// Whether one of them is the start time.
+    start_time: bool,
     /// Keys of the log that have a canonical name, but another meaning, which no column has.
     misleading: HashSet<String>,
 }
@@ -31,7 +33,8 @@ impl FieldMap {
                 _ => keys.insert(logged, key),
             };
         }
-        Ok(FieldMap { keys, misleading: HashSet::new() })
+        let start_time = keys.values().any(|key| *key == Key::StartTime);
+        Ok(FieldMap { keys, start_time, misleading: HashSet::new() })
     }
 
     /// Adds pairs of (key in the log, canonical key), and keys that must not be taken for the canonical ones whose names they have.
@@ -41,8 +44,8 @@ impl FieldMap {
         misleading: impl IntoIterator<Item = String>,
     ) -> Result<(), FieldMapError> {
         let known = self.keys.iter().map(|(logged, key)| (logged.clone(), key.name().to_owned()));
-        let FieldMap { keys, .. } = FieldMap::from_pairs(known.chain(pairs))?;
-        self.keys = keys;
+        let FieldMap { keys, start_time, .. } = FieldMap::from_pairs(known.chain(pairs))?;
+        (self.keys, self.start_time) = (keys, start_time);
         self.misleading.extend(misleading);
         Ok(())
     }
@@ -64,6 +67,11 @@ impl FieldMap {
         let mut pairs: Vec<_> = self.keys.iter().map(|(logged, key)| (logged.as_str(), key.name())).collect();
         pairs.sort_unstable();
         pairs
+    }
+
+    /// Whether the start time has another name.
+    pub(crate) fn names_start_time(&self) -> bool {
+        self.start_time
     }
 
     /// What a key of a line stands for.

@@ -5,7 +5,7 @@
 //! ├┘            ├─┘             ├┘            ├─┘
 //! literals[0]   [1]             [2]           [3]  [4] = ""         literals.len() == operators.len() + 1
 //!
-//! line ─▶ read (format_string/fast.rs) ── sure ──────────▶ one span per operator
+//! line ─▶ read (format_string/fast.rs) ── sure ──────────▶ one span per operator, or no line of the format
 //!              └─ not sure ─▶ read_plain (judge.rs) ─▶ the one reading, or a misfit
 //! ```
 //!
@@ -87,6 +87,17 @@ pub enum FormatError {
         /// How many there may be.
         most: usize,
     },
+}
+
+/// What a fast look at a line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// It was read, and there is no other reading.
+    Sure,
+    /// It is of another format.
+    Other,
+    /// The judge must look at it.
+    Unsure,
 }
 
 /// Why a line was not read.
@@ -177,9 +188,9 @@ impl TextFormat {
         &self.targets
     }
 
-    /// Finds each operator's value, as a span of bytes of the line: fast, and false where it is not sure. Where it is true,
-    /// [`TextFormat::read_plain`] finds the same. The spans of before are gone in either case.
-    pub(crate) fn read(&self, line: &str, spans: &mut Vec<(u32, u32)>) -> bool {
+    /// Finds each operator's value, as a span of bytes of the line: fast. Where it is sure, [`TextFormat::read_plain`] says the same. The
+    /// spans of before are gone in any case.
+    pub(crate) fn read(&self, line: &str, spans: &mut Vec<(u32, u32)>) -> Read {
         spans.clear();
         self.plan.read(self, line, spans)
     }
@@ -187,6 +198,12 @@ impl TextFormat {
     /// The judge: finds the one way to read a line, slowly and obviously right. Its work is bounded by the line's length.
     pub(crate) fn read_plain(&self, line: &str) -> Result<Vec<Range<usize>>, Misfit> {
         judge::read(self, line)
+    }
+
+    /// Whether the line begins and ends as every line of the format does.
+    fn encloses(&self, line: &str) -> bool {
+        let ends = self.literals.first().zip(self.literals.last());
+        ends.is_some_and(|(first, last)| line.starts_with(first.as_str()) && line.ends_with(last.as_str()))
     }
 
     /// Whether that can be the value of an operator of the class.

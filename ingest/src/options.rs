@@ -64,6 +64,12 @@ impl DecodeOptions {
         &self.formats.texts
     }
 
+    /// Whether a line may be read by other names than the canonical ones, the start time's too.
+    #[inline]
+    pub(crate) fn renames(&self) -> bool {
+        !self.formats.texts.is_empty() || self.fields.names_start_time()
+    }
+
     /// Reads a start time: µs since 1970, UTC.
     #[inline]
     pub(crate) fn start_time(&self, text: &str) -> Option<i64> {

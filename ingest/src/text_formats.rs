@@ -1,16 +1,18 @@
 //! The text formats that lines are read by: those that a mesh's configuration names, and the defaults that are common today.
 //!
 //! ```text
-//!  line ─▶ the format that fitted last, then the others ── read: sure ──▶ Slots
-//!                 └─ none is sure ─▶ the judges: TextFormat::read_plain of the configured ones (plain), text.rs of the defaults
+//!  line ─▶ the configured formats, in their order ─▶ the defaults, the one that fitted last first ── sure ──▶ Slots
+//!              │ not sure, and not another format's     │ none is sure
+//!              └────────────────────────────────────────┴─▶ the judges: TextFormat::read_plain of the configured ones (plain),
+//!                                                           text.rs of the defaults
 //! ```
-//! Whatever is read here, the judges read with the same outcome.
+//! Whatever is read here, the judges read with the same outcome. So the first format that may fit decides.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use crate::fields::{Field, Fields, is_null};
-use crate::format_string::{Misfit, Target, TextFormat, known};
+use crate::format_string::{Misfit, Read, Target, TextFormat, known};
 use crate::key::{Key, KeySet};
 use crate::reject::{Refusal, RejectReason};
 use crate::slots::{Layout, Slots};
@@ -18,9 +20,20 @@ use crate::slots::{Layout, Slots};
 /// The formats of one input.
 #[derive(Debug, Default)]
 pub(crate) struct TextFormats {
-    /// The one that fitted last is the first. Empty until a line may be text: many inputs have none.
+    /// The configured ones, then the defaults. Empty until a line may be text: many inputs have none.
     formats: Vec<Compiled>,
     spans: Vec<(u32, u32)>,
+}
+
+/// What became of a line.
+#[derive(Debug)]
+pub(crate) enum Found<'f> {
+    /// Its values were read; these are their names.
+    Line(&'f Layout),
+    /// It is of no text format, or of one that is read otherwise.
+    Other,
+    /// The judges must read it, whatever else it looks like.
+    Unsure,
 }
 
 #[derive(Debug)]
@@ -41,30 +54,40 @@ static DEFAULTS: LazyLock<Vec<TextFormat>> = LazyLock::new(|| {
 });
 
 impl TextFormats {
-    /// Reads a line into empty slots, by one of the configured formats or a default; the names of its values. `None`: no format is sure.
-    pub(crate) fn read<'a>(
-        &mut self,
-        line: &'a str,
-        configured: &[TextFormat],
-        slots: &mut Slots<'a>,
-    ) -> Option<&Layout> {
+    /// Reads a line into empty slots, by one of the configured formats or a default.
+    pub(crate) fn read<'a>(&mut self, line: &'a str, configured: &[TextFormat], slots: &mut Slots<'a>) -> Found<'_> {
         // lines of a configured format may begin with anything
         if configured.is_empty() && !line.starts_with('[') {
-            return None;
+            return Found::Other;
         }
         if self.formats.is_empty() {
             let defaults = DEFAULTS.iter().cloned().map(Compiled::of_default);
             self.formats = configured.iter().cloned().map(Compiled::new).chain(defaults).collect();
         }
-        let TextFormats { formats, spans } = self;
-        let place = formats.iter().position(|compiled| compiled.format.read(line, spans))?;
-        formats.swap(0, place);
-        let compiled = formats.first()?;
-        let empty = compiled.never_empty.and_then(|place| spans.get(place)).is_some_and(|(start, end)| start == end);
-        if empty {
-            return None;
+        let defaults = configured.len();
+        let mut found = None;
+        for (place, compiled) in self.formats.iter().enumerate() {
+            match compiled.format.read(line, &mut self.spans) {
+                Read::Sure => {
+                    found = Some(place);
+                    break;
+                }
+                Read::Unsure if place < defaults => return Found::Unsure,
+                // one judge for all of the defaults
+                Read::Unsure | Read::Other => {}
+            }
         }
-        let values = compiled.format.targets().iter().zip(&compiled.extra).zip(spans.iter());
+        let Some(mut place) = found else { return Found::Other };
+        if place > defaults {
+            self.formats.swap(defaults, place);
+            place = defaults;
+        }
+        let Some(compiled) = self.formats.get(place) else { return Found::Unsure };
+        let never_empty = compiled.never_empty.and_then(|operator| self.spans.get(operator));
+        if never_empty.is_some_and(|(start, end)| start == end) {
+            return Found::Unsure;
+        }
+        let values = compiled.format.targets().iter().zip(&compiled.extra).zip(self.spans.iter());
         let mut present = KeySet::EMPTY;
         for ((target, extra), (start, end)) in values {
             let text = line.get(*start as usize..*end as usize).unwrap_or_default();
@@ -79,7 +102,7 @@ impl TextFormats {
         }
         slots.mark(present, present);
         slots.carry(compiled.carries);
-        Some(&compiled.layout)
+        Found::Line(&compiled.layout)
     }
 }
 

@@ -113,11 +113,10 @@ fn looks_like_json(line: &[u8]) -> bool {
     ours && member(line, b"\"start_time\"").is_none()
 }
 
-/// What follows the first `"name":`.
+/// What follows the first `"name":`; the name alone may be a value.
 fn member<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l [u8]> {
-    let at = memchr::memmem::find(line, name)?;
-    let value = line.get(at + name.len()..)?.trim_ascii_start().strip_prefix(b":")?;
-    Some(value.trim_ascii_start())
+    let value = |at: usize| line.get(at + name.len()..)?.trim_ascii_start().strip_prefix(b":");
+    memchr::memmem::find_iter(line, name).find_map(value).map(<[u8]>::trim_ascii_start)
 }
 
 impl<'a> Connection<'a> {

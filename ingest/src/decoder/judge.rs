@@ -222,30 +222,95 @@ proptest! {
         if configured {
             options.add_text_format(crate::TextFormat::compile(CONFIGURED).unwrap());
         }
+        assert_judged(&Arc::new(options), &input, piece);
+    }
+}
+
+fn assert_judged(options: &Arc<DecodeOptions>, input: &[u8], piece: usize) {
+    let now = DateTime::from_timestamp_micros(1).unwrap();
+    let fast = run(Decoder::new(options.clone(), "in", now), input, piece);
+    let plain = run(Decoder::reference(options.clone(), "in", now), input, 1 << 20);
+    assert_eq!(fast.len(), plain.len());
+    for (fast, plain) in fast.iter().zip(&plain) {
+        assert_same(&fast.rows, &plain.rows);
+        assert_same(&fast.compact().rows, &plain.rows);
+        assert_same(&fast.rejects, &plain.rejects);
+        assert_eq!(fast.coverage, plain.coverage);
+        assert_eq!((fast.lines, fast.bytes), (plain.lines, plain.bytes));
+    }
+}
+
+/// Lines that several readers would take: the first of them in the plain order must have them.
+#[test]
+fn lines_of_more_than_one_format() {
+    let tail = r#"200 - 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80""#;
+    let ztunnel = r#""scope":"access","src.addr":"10.0.0.1:5","direction":"inbound","message":"connection complete""#;
+    for (formats, map, lines) in [
+        // the server name's place is empty
+        (vec![], None, vec![TEXT.replace(" - default", "  default"), TEXT.replace(" - default", "  ")]),
+        // the second format fits the first line, both fit the second
+        (
+            vec!["%START_TIME% %RESPONSE_CODE%", "%START_TIME% %REQ(X-B)%"],
+            None,
+            vec!["2026-11-22T14:39:24.000Z x".to_owned(), "2026-11-22T14:39:24.000Z 200".to_owned()],
+        ),
+        // the configured format is that of a default line, but takes the judge to read
+        (
+            vec![r#"[%START_TIME%] "%REQ(A)%, %REQ(B)%; %REQ(C)%"#],
+            None,
+            vec![TEXT.to_owned(), format!(r#"[2026-11-22T14:39:24.000Z] "GET /a, b; c HTTP/1.1" {tail}"#)],
+        ),
+        // JSON by its looks
+        (
+            vec![r#"{"start_time":"%START_TIME%","path":"%REQ(A)%,%REQ(B)%;%REQ(C)%"}"#],
+            None,
+            vec![
+                r#"{"start_time":"2026-11-22T14:39:24.000Z","path":"x"}"#.to_owned(),
+                r#"{"start_time":"2026-11-22T14:39:24.000Z","path":"a,b;c"}"#.to_owned(),
+            ],
+        ),
+        // ztunnel's by their looks
+        (
+            vec!["%START_TIME% %REQ(X-A)%"],
+            None,
+            vec!["2026-11-22T14:39:24.000Z info access connection complete src.addr=10.0.0.1:5".to_owned()],
+        ),
+        (
+            vec![],
+            Some("ts"),
+            vec![
+                format!(
+                    r#"{{"ts":"2026-11-22T14:39:24.000Z","time":"2026-11-22T14:39:24.000Z",{}}}"#,
+                    ztunnel.replace("access", "a")
+                ),
+                format!(r#"{{"ts":"2026-11-22T14:39:24.000Z","time":"2026-11-22T14:39:24.000Z",{ztunnel}}}"#),
+            ],
+        ),
+        (
+            vec![],
+            None,
+            vec![
+                format!(r#"{{"a":"b","start_time":"2026-11-22T14:39:24.000Z",{ztunnel}}}"#),
+                format!(r#"{{"a":"start_time","start_time":"2026-11-22T14:39:24.000Z",{ztunnel}}}"#),
+            ],
+        ),
+    ] {
+        let mut options = DecodeOptions::default();
+        for format in formats {
+            options.add_text_format(crate::TextFormat::compile(format).unwrap());
+        }
+        if let Some(name) = map {
+            options.fields = crate::FieldMap::from_pairs([(name.to_owned(), "start_time".to_owned())]).unwrap();
+        }
         let options = Arc::new(options);
-        let now = DateTime::from_timestamp_micros(1).unwrap();
-        let fast = run(Decoder::new(options.clone(), "in", now), &input, piece);
-        let plain = run(Decoder::reference(options, "in", now), &input, 1 << 20);
-        prop_assert_eq!(fast.len(), plain.len());
-        for (fast, plain) in fast.iter().zip(&plain) {
-            assert_same(&fast.rows, &plain.rows);
-            assert_same(&fast.compact().rows, &plain.rows);
-            assert_same(&fast.rejects, &plain.rejects);
-            prop_assert_eq!(&fast.coverage, &plain.coverage);
-            prop_assert_eq!((fast.lines, fast.bytes), (plain.lines, plain.bytes));
+        // each line after each other one
+        for lines in [lines.clone(), lines.iter().rev().cloned().collect(), [lines.clone(), lines].concat()] {
+            assert_judged(&options, lines.join("\n").as_bytes(), 1 << 20);
         }
     }
 }
 
 #[test]
 fn every_sample_line_in_one_go() {
-    let options = Arc::new(DecodeOptions::default());
-    let now = DateTime::from_timestamp_micros(1).unwrap();
-    let fast = run(Decoder::new(options.clone(), "in", now), SAMPLES.as_bytes(), 777);
-    let plain = run(Decoder::reference(options, "in", now), SAMPLES.as_bytes(), 1 << 20);
-    assert_eq!(fast.len(), plain.len());
-    for (fast, plain) in fast.iter().zip(&plain) {
-        assert_same(&fast.rows, &plain.rows);
-        assert_eq!(fast.coverage, plain.coverage);
-    }
+    assert_judged(&Arc::new(DecodeOptions::default()), SAMPLES.as_bytes(), 777);
 }

@@ -8,15 +8,17 @@
 //! ```
 //!
 //! If more than one is left over, the byte that separates them is counted: if there are as many as in the format, no
-//! value holds it. Every step is the only one possible, so what comes out is the only reading; whatever is not forced is
-//! left to the judge. Lines whose delimiters are just those of the format are read before that, by `words.rs`.
+//! value holds it. Every step is the only one possible, so what comes out is the only reading, and where a step does not fit there
+//! is none; whatever is not forced is left to the judge. Lines whose delimiters are just those of the format are read before that, by
+//! `words.rs`.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use super::TextFormat;
 use super::words::Words;
+use super::{Read, TextFormat};
 use crate::literal::same;
 use crate::operator::Operator;
 
@@ -55,6 +57,19 @@ pub(super) enum Middle {
     Unknown,
 }
 
+/// Why there is no reading.
+enum Stop {
+    /// Something does not fit that must stand there.
+    Other,
+    /// It is not forced what stands where.
+    Unsure,
+}
+
+/// Something must be there.
+fn must<T>(found: Option<T>) -> Result<T, Stop> {
+    found.ok_or(Stop::Other)
+}
+
 impl Plan {
     pub(super) fn new(operators: &[Operator], literals: &[String]) -> Plan {
         let quotes = literals.iter().map(|literal| literal.matches('"').count()).sum();
@@ -81,24 +96,35 @@ impl Plan {
         self.quotes > 0
     }
 
-    pub(super) fn read(&self, format: &TextFormat, line: &str, spans: &mut Vec<(u32, u32)>) -> bool {
+    pub(super) fn read(&self, format: &TextFormat, line: &str, spans: &mut Vec<(u32, u32)>) -> Read {
         spans.resize(format.operators.len(), (0, 0));
         // spans count in 32 bits
         if u32::try_from(line.len()).is_err() {
-            return false;
+            return Read::Unsure;
         }
         if self.words.as_ref().is_some_and(|words| words.read(format, line, spans).is_some()) {
-            return true;
+            return Read::Sure;
         }
         let quotes = if self.quotes > 0 { memchr_iter(b'"', line.as_bytes()).count() } else { 0 };
-        quotes == self.quotes && self.read_segments(format, line, spans).is_some()
+        match quotes.cmp(&self.quotes) {
+            Ordering::Less => return Read::Other,
+            Ordering::Greater if !format.encloses(line) => return Read::Other,
+            Ordering::Greater => return Read::Unsure,
+            Ordering::Equal => {}
+        }
+        match self.read_segments(format, line, spans) {
+            Ok(()) => Read::Sure,
+            Err(Stop::Other) => Read::Other,
+            Err(Stop::Unsure) => Read::Unsure,
+        }
     }
 
-    fn read_segments(&self, format: &TextFormat, line: &str, spans: &mut [(u32, u32)]) -> Option<()> {
-        let (last, segments) = self.segments.split_last()?;
+    fn read_segments(&self, format: &TextFormat, line: &str, spans: &mut [(u32, u32)]) -> Result<(), Stop> {
+        let (last, segments) = must(self.segments.split_last())?;
         let mut from = 0;
         for segment in segments {
-            let to = from + memchr(b'"', line.as_bytes().get(from..)?)?;
+            let rest = line.as_bytes().get(from..).unwrap_or_default();
+            let to = from + must(memchr(b'"', rest))?;
             segment.read(Cut { format, line, from, to }, spans)?;
             from = to + 1;
         }
@@ -133,15 +159,15 @@ impl Segment {
         self.operators.start + self.left..self.operators.end - self.right
     }
 
-    fn read(&self, mut cut: Cut<'_>, spans: &mut [(u32, u32)]) -> Option<()> {
-        let (first, literals) = self.literals.split_first()?;
+    fn read(&self, mut cut: Cut<'_>, spans: &mut [(u32, u32)]) -> Result<(), Stop> {
+        let (first, literals) = must(self.literals.split_first())?;
         cut.strip_prefix(first)?;
         let Some((last, between)) = literals.split_last() else {
-            return (cut.from == cut.to).then_some(());
+            return must((cut.from == cut.to).then_some(()));
         };
         cut.strip_suffix(last)?;
-        let operators = cut.format.operators.get(self.operators.clone())?;
-        let spans = spans.get_mut(self.operators.clone())?;
+        let operators = must(cut.format.operators.get(self.operators.clone()))?;
+        let spans = must(spans.get_mut(self.operators.clone()))?;
 
         // from the left; in the middle only if the byte is where the format has it, and nowhere else
         let middle = operators.len() - self.right;
@@ -151,21 +177,23 @@ impl Segment {
                 counted = true;
                 // what is found from the right has not been cut off yet
                 self.cut_right(&mut cut, operators, between, spans)?;
-                let Middle::Counted { byte, in_literals } = self.middle else { return None };
-                if memchr_iter(byte, cut.bytes()).count() != in_literals {
-                    return None;
+                let Middle::Counted { byte, in_literals } = self.middle else { return Err(Stop::Unsure) };
+                match memchr_iter(byte, cut.bytes()).count().cmp(&in_literals) {
+                    Ordering::Less => return Err(Stop::Other),
+                    Ordering::Equal => {}
+                    Ordering::Greater => return Err(Stop::Unsure),
                 }
             }
-            let at = cut.from + memchr(*literal.first()?, cut.bytes())?;
-            *spans.get_mut(place)? = cut.value(operators.get(place)?, cut.from, at)?;
+            let at = cut.from + must(memchr(*must(literal.first())?, cut.bytes()))?;
+            *must(spans.get_mut(place))? = cut.value(must(operators.get(place))?, cut.from, at)?;
             cut.from = at;
             cut.strip_prefix(literal)?;
         }
         if self.middle == Middle::One {
             self.cut_right(&mut cut, operators, between, spans)?;
         }
-        *spans.get_mut(middle - 1)? = cut.value(operators.get(middle - 1)?, cut.from, cut.to)?;
-        Some(())
+        *must(spans.get_mut(middle - 1))? = cut.value(must(operators.get(middle - 1))?, cut.from, cut.to)?;
+        Ok(())
     }
 
     /// Finds the operators that are found from the right, and leaves what stands before them.
@@ -175,15 +203,15 @@ impl Segment {
         operators: &[Operator],
         between: &[Box<[u8]>],
         spans: &mut [(u32, u32)],
-    ) -> Option<()> {
+    ) -> Result<(), Stop> {
         for place in (operators.len() - self.right..operators.len()).rev() {
-            let literal = between.get(place - 1)?;
-            let at = cut.from + memrchr(*literal.last()?, cut.bytes())? + 1;
-            *spans.get_mut(place)? = cut.value(operators.get(place)?, at, cut.to)?;
+            let literal = must(between.get(place - 1))?;
+            let at = cut.from + must(memrchr(*must(literal.last())?, cut.bytes()))? + 1;
+            *must(spans.get_mut(place))? = cut.value(must(operators.get(place))?, at, cut.to)?;
             cut.to = at;
             cut.strip_suffix(literal)?;
         }
-        Some(())
+        Ok(())
     }
 }
 
@@ -205,23 +233,24 @@ impl Cut<'_> {
         self.line.as_bytes().get(self.from..self.to).unwrap_or_default()
     }
 
-    fn strip_prefix(&mut self, literal: &[u8]) -> Option<()> {
+    fn strip_prefix(&mut self, literal: &[u8]) -> Result<(), Stop> {
         let fits = self.bytes().get(..literal.len()).is_some_and(|bytes| same(bytes, literal));
         self.from += literal.len();
-        fits.then_some(())
+        must(fits.then_some(()))
     }
 
-    fn strip_suffix(&mut self, literal: &[u8]) -> Option<()> {
-        let from = self.to.checked_sub(literal.len()).filter(|from| *from >= self.from)?;
+    fn strip_suffix(&mut self, literal: &[u8]) -> Result<(), Stop> {
+        let from = must(self.to.checked_sub(literal.len()).filter(|from| *from >= self.from))?;
         let fits = self.line.as_bytes().get(from..self.to).is_some_and(|bytes| same(bytes, literal));
         self.to = from;
-        fits.then_some(())
+        must(fits.then_some(()))
     }
 
     /// The span, if it holds a value of the operator's class.
-    fn value(&self, operator: &Operator, from: usize, to: usize) -> Option<(u32, u32)> {
-        let value = self.line.get(from..to)?;
-        let span = (u32::try_from(from).ok()?, u32::try_from(to).ok()?);
-        self.format.accepts(operator.class(), value).then_some(span)
+    fn value(&self, operator: &Operator, from: usize, to: usize) -> Result<(u32, u32), Stop> {
+        let value = must(self.line.get(from..to))?;
+        let spans = (u32::try_from(from), u32::try_from(to));
+        let (Ok(from), Ok(to)) = spans else { return Err(Stop::Unsure) };
+        must(self.format.accepts(operator.class(), value).then_some((from, to)))
     }
 }
