@@ -402,4 +402,6 @@ impl AccessLogBatch {
 #[cfg(test)]
 mod judge;
 #[cfg(test)]
+mod nasties;
+#[cfg(test)]
 mod tests;
