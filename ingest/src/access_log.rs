@@ -27,6 +27,7 @@ use crate::envelope::Node;
 use crate::extra::extra;
 use crate::fields::Fields;
 use crate::key::{Key, KeySet};
+use crate::line_format::LineFormat;
 use crate::log_type::{self, LogType};
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, RejectReason, shown};
@@ -58,7 +59,7 @@ pub(crate) struct Derived {
     pub(crate) direction: Option<Direction>,
 }
 
-/// Decodes one line that is not blank the plain way and hands its row on; `node` is who logged it, where the line does not say. `shapes` learn
+/// Decodes one line that is not blank the plain way, hands its row on and tells its format; `node` is who logged it, where the line does not say. `shapes` learn
 /// the line's.
 pub(crate) fn decode(
     line: &[u8],
@@ -66,33 +67,38 @@ pub(crate) fn decode(
     context: &Context<'_>,
     shapes: Option<&mut Shapes>,
     row: impl FnOnce(&Row<'_>, &Derived),
-) -> Result<(), Refusal> {
+) -> Result<LineFormat, Refusal> {
     let line = utf8(line)?;
     let line = trimmed(&line);
     if crate::ztunnel::looks_like(line) {
-        return ztunnel_line(line, node, context, row);
+        return ztunnel_line(line, node, context, row).map(|()| LineFormat::of_ztunnel(line));
     }
     let options = context.options;
     let mut fields = Fields::new();
-    match (text_formats::plain(line, options.text_formats(), &mut fields), line.as_bytes().first()) {
-        (Some(Ok(())), _) => {}
+    let format = match (text_formats::plain(line, options.text_formats(), &mut fields), line.as_bytes().first()) {
+        (Some(Ok(())), _) => LineFormat::ConfiguredText,
         (_, Some(b'{')) => {
-            json::parse(line, &options.fields, options.max_nesting, &mut fields)?;
+            let format = json::parse(line, &options.fields, options.max_nesting, &mut fields)?;
             if let Some(shapes) = shapes {
                 shapes.learn(line, &options.fields);
             }
+            format
         }
-        (_, Some(b'[')) => text::parse(line, &mut fields)?,
+        (_, Some(b'[')) => {
+            text::parse(line, &mut fields)?;
+            LineFormat::of_text(fields.carried())
+        }
         (Some(Err(misfit)), _) => return Err(misfit),
         (None, _) => {
             let detail = "neither a JSON object, nor Istio's text format (which starts with `[time] \"`), nor a line of ztunnel's";
             return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
         }
-    }
+    };
     for (key, name) in node.names() {
         fields.add(key, name);
     }
-    derive(fields, context, row)
+    derive(fields, context, row)?;
+    Ok(format)
 }
 
 /// Makes the row of a line of ztunnel's.

@@ -19,6 +19,7 @@ use chrono::{DateTime, Utc};
 use crate::coverage::Coverage;
 use crate::edge::{self, Edge};
 use crate::key::KeySet;
+use crate::line_format::{Envelope, LineFormat, LineFormats};
 use crate::reject::Reject;
 use crate::row::{Row, Value};
 use crate::schema::{self, ACCESS_LOGS, Col, ColumnType, REJECTS};
@@ -39,8 +40,11 @@ pub(crate) struct BatchBuilder {
     rejects: Vec<Column>,
     rejected: usize,
     coverage: Coverage,
+    formats: LineFormats,
     /// The keys of the last line, and on how many lines they were: lines of one format are counted together.
     alike: (KeySet, u64),
+    /// The format of the last line, and how many lines in turn had it.
+    same: Option<((LineFormat, Envelope), u64)>,
     nulls: Nulls,
     digits: String,
 }
@@ -72,7 +76,9 @@ impl BatchBuilder {
             rejects: columns(REJECTS),
             rejected: 0,
             coverage: Coverage::default(),
+            formats: LineFormats::default(),
             alike: (KeySet::EMPTY, 0),
+            same: None,
             nulls: Nulls::default(),
             digits: String::new(),
         }
@@ -161,6 +167,18 @@ impl BatchBuilder {
         self.alike.1 += 1;
     }
 
+    /// Counts the format of the row that was written last.
+    #[inline]
+    pub(crate) fn count_format(&mut self, format: LineFormat, envelope: Envelope) {
+        match &mut self.same {
+            Some((same, lines)) if *same == (format, envelope) => *lines += 1,
+            _ => {
+                self.count_same();
+                self.same = Some(((format, envelope), 1));
+            }
+        }
+    }
+
     /// Appends a row as it is.
     pub(crate) fn append(&mut self, row: &Row<'_>, edge: u32, line: u64, keys: KeySet) {
         for (column, value) in row.set_values() {
@@ -203,9 +221,10 @@ impl BatchBuilder {
         self.rejected += 1;
     }
 
-    /// The rows, the rejects and what the rows' lines carried; the builder starts anew, in the same block.
-    pub(crate) fn finish(&mut self) -> (RecordBatch, RecordBatch, Coverage) {
+    /// The rows, the rejects, what the rows' lines carried and their formats; the builder starts anew, in the same block.
+    pub(crate) fn finish(&mut self) -> (RecordBatch, RecordBatch, Coverage, LineFormats) {
         self.count_alike();
+        self.count_same();
         let rows = self.row();
         let source = self.arena.view(&self.source);
         for row in 0..rows {
@@ -228,6 +247,7 @@ impl BatchBuilder {
                 &mut self.nulls,
             ),
             std::mem::take(&mut self.coverage),
+            std::mem::take(&mut self.formats),
         );
         self.generation += 1;
         self.columns.iter_mut().for_each(|column| column.expect(rows));
@@ -240,6 +260,12 @@ impl BatchBuilder {
     fn count_alike(&mut self) {
         let (keys, lines) = std::mem::take(&mut self.alike);
         self.coverage.count(keys, lines);
+    }
+
+    fn count_same(&mut self) {
+        if let Some(((format, envelope), lines)) = self.same.take() {
+            self.formats.count(format, envelope, lines);
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::format_string::TextFormat;
+use crate::json_format::JsonFormat;
 use crate::key::KeySet;
 use crate::schema::{self, ACCESS_LOGS};
 
@@ -36,6 +38,24 @@ impl Coverage {
         for (mine, theirs) in self.carried.iter_mut().zip(&other.carried) {
             *mine = mine.saturating_add(*theirs);
         }
+    }
+
+    /// What a text format carries that has not logged a line yet: one row.
+    #[must_use]
+    pub fn of_text_format(format: &TextFormat) -> Coverage {
+        Coverage::of(format.carries())
+    }
+
+    /// What a JSON format carries that has not logged a line yet, by its operators, whatever its labels are called: one row.
+    #[must_use]
+    pub fn of_json_format(format: &JsonFormat) -> Coverage {
+        Coverage::of(format.carries())
+    }
+
+    fn of(keys: KeySet) -> Coverage {
+        let mut coverage = Coverage::default();
+        coverage.count(keys, 1);
+        coverage
     }
 
     /// Counts rows whose lines carried `keys`.
@@ -80,6 +100,31 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use crate::key::Key;
+
+    #[test]
+    fn formats_carry_what_their_lines_will() {
+        let text = Coverage::of_text_format(&TextFormat::compile(crate::format_string::known::ISTIO).unwrap());
+        let istio = Coverage::of_json_format(&JsonFormat::istio());
+        assert_eq!(text, istio, "Istio's defaults differ in form only");
+        let recommended: serde_json::Value = serde_json::from_str(crate::format::recommended()).unwrap();
+        let recommended = Coverage::of_json_format(&JsonFormat::compile(&recommended).unwrap());
+        assert_eq!(recommended, Coverage::of(KeySet::RECOMMENDED));
+        for (column, in_istio, in_recommended) in [
+            ("time", 1, 1),
+            ("signals", 1, 1),
+            ("response_code_details", 1, 1),
+            ("source_principal", 0, 1),
+            ("transport_security", 0, 1),
+            ("upstream_service_time_ms", 1, 0),
+        ] {
+            assert_eq!((istio.get(column), recommended.get(column)), (in_istio, in_recommended), "{column}");
+        }
+        assert_eq!((text.rows(), recommended.rows()), (1, 1));
+        // the schema alone promises nothing here: the format is at hand
+        let lie = JsonFormat::compile(&serde_json::json!({ "log_schema": "meshwarden/1", "s": "%RESPONSE_CODE%" })).unwrap();
+        let lie = Coverage::of_json_format(&lie);
+        assert_eq!((lie.get("response_code"), lie.get("source_principal")), (1, 0));
+    }
 
     #[test]
     fn counts_what_was_carried() {

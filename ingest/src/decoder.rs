@@ -26,6 +26,7 @@ use crate::coverage::Coverage;
 use crate::edge::{Edge, Edges};
 use crate::endpoints::Addresses;
 use crate::envelope::{At, Cut, Envelopes, Node, Record, Unwrapped, Wrong};
+use crate::line_format::{Envelope, LineFormat, LineFormats};
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, Reject, RejectReason, hex};
 use crate::row::Row;
@@ -59,6 +60,8 @@ pub struct AccessLogBatch {
     pub rejects: RecordBatch,
     /// What the lines of the rows carried.
     pub coverage: Coverage,
+    /// Which formats the lines of the rows had.
+    pub formats: LineFormats,
     /// Lines that were not blank: rows and rejects.
     pub lines: u64,
     /// Bytes of these lines, line ends and blank lines between them included.
@@ -178,8 +181,9 @@ impl Assembly {
                     self.bytes += place.span;
                     let known =
                         in_block(bytes).and_then(|line| self.known_line(place.number, line, &NOBODY, &mut slots));
-                    if known.is_none() {
-                        self.other_line(place, bytes, in_block, &mut slots);
+                    match known {
+                        Some(format) => self.builder.count_format(format, Envelope::None),
+                        None => self.other_line(place, bytes, in_block, &mut slots),
                     }
                     self.cut();
                 }
@@ -198,15 +202,20 @@ impl Assembly {
         let at = At { line: place.number, offset: place.offset };
         match self.envelopes.open(bytes, at, &self.options.fields) {
             Unwrapped::Nothing => {}
-            Unwrapped::Bare(node) => self.plain_line(at, bytes, &node, &|| Sample::of(bytes)),
-            Unwrapped::Record(Record { text: Cow::Borrowed(text), node, begun_at }) => {
+            Unwrapped::Bare(node) => {
+                // a shipper put its keys beside the record's
+                let envelope = if node.is_nobody() { Envelope::None } else { Envelope::Shipper };
+                self.plain_line(at, bytes, (&node, envelope), &|| Sample::of(bytes));
+            }
+            Unwrapped::Record(Record { text: Cow::Borrowed(text), node, begun_at, envelope }) => {
                 let line = in_block(text);
                 let known = match node.is_nobody() {
                     true => line.and_then(|line| self.known_line(begun_at.line, line, &NOBODY, slots)),
                     false => line.and_then(|line| self.known_line(begun_at.line, line, &node, &mut Slots::new())),
                 };
-                if known.is_none() {
-                    self.plain_line(begun_at, text, &node, &|| Sample::of(bytes));
+                match known {
+                    Some(format) => self.builder.count_format(format, envelope),
+                    None => self.plain_line(begun_at, text, (&node, envelope), &|| Sample::of(bytes)),
                 }
             }
             Unwrapped::Record(record) => self.made(&record, Some((at, bytes))),
@@ -216,12 +225,13 @@ impl Assembly {
 
     /// A record that was put together; `line` is the one that ended it.
     fn made(&mut self, record: &Record<'_>, line: Option<(At, &[u8])>) {
-        let Record { text, node, begun_at } = record;
+        let Record { text, node, begun_at, envelope } = record;
         // what the line says by itself is rejected as the line
         let raw = line.filter(|(at, _)| at == begun_at).map_or(text.as_ref(), |(_, bytes)| bytes);
         let line = std::str::from_utf8(text).ok();
-        if line.and_then(|line| self.known_line(begun_at.line, line, node, &mut Slots::new())).is_none() {
-            self.plain_line(*begun_at, text, node, &|| Sample::of(raw));
+        match line.and_then(|line| self.known_line(begun_at.line, line, node, &mut Slots::new())) {
+            Some(format) => self.builder.count_format(format, *envelope),
+            None => self.plain_line(*begun_at, text, (node, *envelope), &|| Sample::of(raw)),
         }
     }
 
@@ -256,8 +266,8 @@ impl Assembly {
         }
     }
 
-    /// Writes the row of a line of a known shape. `None`: nothing was written, the plain way has to be gone.
-    fn known_line<'a>(&mut self, number: u64, line: &'a str, node: &'a Node<'_>, slots: &mut Slots<'a>) -> Option<()> {
+    /// Writes the row of a line of a known shape, and tells its format. `None`: nothing was written, the plain way has to be gone.
+    fn known_line<'a>(&mut self, number: u64, line: &'a str, node: &'a Node<'_>, slots: &mut Slots<'a>) -> Option<LineFormat> {
         let Fast { shapes, texts, edges, scratch } = self.fast.as_mut()?;
         let line = access_log::trimmed(line);
         slots.clear();
@@ -286,7 +296,7 @@ impl Assembly {
             let line = (number, self.options.as_ref());
             known::write(slots, layout, &addresses, edge, line, &mut self.builder, scratch)?;
             self.lines += 1;
-            return Some(());
+            return Some(slots.format());
         }
         let fields = slots.fields(layout);
         let Assembly { options, source, received_at, builder, .. } = self;
@@ -299,11 +309,11 @@ impl Assembly {
         let harmless = |key| known::is_harmless(slots, key, &self.options.redaction);
         edges.insert(hash, slots, signs, (edge, harmless), (generation, place));
         self.lines += 1;
-        Some(())
+        Some(slots.format())
     }
 
     /// Decodes a record the plain way; if it is none, `sample` is what is kept.
-    fn plain_line(&mut self, at: At, record: &[u8], node: &Node<'_>, sample: &dyn Fn() -> Sample) {
+    fn plain_line(&mut self, at: At, record: &[u8], (node, envelope): (&Node<'_>, Envelope), sample: &dyn Fn() -> Sample) {
         let Assembly { options, source, received_at, builder, fast, .. } = self;
         let context = access_log::Context { options, source, line: at.line, received_at: *received_at };
         // a line with a shipper's keys beside its own is no shape of a proxy's
@@ -312,7 +322,10 @@ impl Assembly {
             append(builder, at.line, row, derived);
         });
         match decoded {
-            Ok(()) => self.lines += 1,
+            Ok(format) => {
+                self.builder.count_format(format, envelope);
+                self.lines += 1;
+            }
             Err(refusal) => self.reject(at, refusal, sample()),
         }
     }
@@ -340,9 +353,9 @@ impl Assembly {
     }
 
     fn take_batch(&mut self) -> AccessLogBatch {
-        let (rows, rejects, coverage) = self.builder.finish();
+        let (rows, rejects, coverage, formats) = self.builder.finish();
         let (lines, bytes) = (std::mem::take(&mut self.lines), std::mem::take(&mut self.bytes));
-        AccessLogBatch { rows, rejects, coverage, lines, bytes }
+        AccessLogBatch { rows, rejects, coverage, formats, lines, bytes }
     }
 
     fn finish(mut self) -> Option<AccessLogBatch> {
@@ -384,15 +397,17 @@ impl AccessLogBatch {
     /// right for what is read once, wrong for what is kept.
     #[must_use]
     pub fn compact(&self) -> AccessLogBatch {
-        let AccessLogBatch { rows, rejects, coverage, lines, bytes } = self;
+        let AccessLogBatch { rows, rejects, coverage, formats, lines, bytes } = self;
         let (rows, rejects) = (crate::batch::compact(rows), crate::batch::compact(rejects));
-        AccessLogBatch { rows, rejects, coverage: coverage.clone(), lines: *lines, bytes: *bytes }
+        let (coverage, formats) = (coverage.clone(), formats.clone());
+        AccessLogBatch { rows, rejects, coverage, formats, lines: *lines, bytes: *bytes }
     }
 
     fn followed_by(mut self, next: AccessLogBatch) -> AccessLogBatch {
         self.rows = crate::batch::concat(&self.rows, &next.rows);
         self.rejects = crate::batch::concat(&self.rejects, &next.rejects);
         self.coverage.merge(&next.coverage);
+        self.formats.merge(&next.formats);
         self.lines += next.lines;
         self.bytes += next.bytes;
         self

@@ -28,6 +28,7 @@ use std::borrow::Cow;
 use memchr::memmem::Finder;
 
 use crate::field_map::FieldMap;
+use crate::line_format::Envelope;
 use crate::reject::Refusal;
 use journal::{Ended, Journal, Step};
 pub(crate) use node::Node;
@@ -72,6 +73,8 @@ pub(crate) struct Record<'a> {
     /// A piece of the line, or made anew; may be blank.
     pub(crate) text: Cow<'a, [u8]>,
     pub(crate) node: Node<'a>,
+    /// What it came in: the outermost layer.
+    pub(crate) envelope: Envelope,
     /// The line where it began: the one given, unless the record came in pieces.
     pub(crate) begun_at: At,
 }
@@ -109,6 +112,7 @@ enum Layer<'t> {
 #[derive(Debug)]
 struct Opened<'t> {
     content: Cow<'t, [u8]>,
+    envelope: Envelope,
     node: Node<'t>,
     /// Where the envelope knows pieces.
     piece: Option<Piece>,
@@ -138,7 +142,7 @@ impl Envelopes {
         if line.is_empty() {
             return Unwrapped::Nothing;
         }
-        let record = Record { text: Cow::Borrowed(line), node: Node::default(), begun_at: at };
+        let record = Record { text: Cow::Borrowed(line), node: Node::default(), envelope: Envelope::None, begun_at: at };
         self.layers(record, Outermost::Line, names)
     }
 
@@ -156,7 +160,7 @@ impl Envelopes {
 
     fn entry(&mut self, ended: Ended, names: &FieldMap) -> Unwrapped<'static> {
         let Ended { begun_at, message, node, piece } = ended;
-        let mut record = Record { text: Cow::Owned(message), node, begun_at };
+        let mut record = Record { text: Cow::Owned(message), node, envelope: Envelope::Journald, begun_at };
         match self.join(&mut record, piece) {
             Ok(Whole::Yes) => self.layers(record, Outermost::Journal, names),
             Ok(Whole::No) => Unwrapped::Nothing,
@@ -173,7 +177,10 @@ impl Envelopes {
                 Cow::Owned(text) => self.peel(text, names).into_owned(),
             };
             let joined = match layer {
-                Layer::Opened(Opened { content, node, piece }) => {
+                Layer::Opened(Opened { content, envelope, node, piece }) => {
+                    if !opened {
+                        record.envelope = envelope;
+                    }
                     opened = true;
                     record.text = content;
                     record.node = record.node.or(node);
@@ -257,8 +264,9 @@ impl Layer<'_> {
     fn into_owned(self) -> Layer<'static> {
         match self {
             Layer::Bare(node) => Layer::Bare(node.into_owned()),
-            Layer::Opened(Opened { content, node, piece }) => {
-                Layer::Opened(Opened { content: Cow::Owned(content.into_owned()), node: node.into_owned(), piece })
+            Layer::Opened(Opened { content, envelope, node, piece }) => {
+                let content = Cow::Owned(content.into_owned());
+                Layer::Opened(Opened { content, envelope, node: node.into_owned(), piece })
             }
             Layer::Wrong(refusal) => Layer::Wrong(refusal),
         }

@@ -105,6 +105,11 @@ impl<'a> Fields<'a> {
         self.rest.push((name, json));
     }
 
+    /// Whether there is a value that feeds no column.
+    pub(crate) fn has_rest(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
     /// Notes a further value of a key that the line repeats; it feeds no column, and may be null.
     pub(crate) fn repeat(&mut self, key: Key, text: Cow<'a, str>) {
         self.further.push((key, text));

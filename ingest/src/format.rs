@@ -21,10 +21,14 @@ pub(crate) const SCHEMA: &str = "meshwarden/1";
 /// What `log_schema` says where paths are logged with their query.
 pub(crate) const SCHEMA_WITH_QUERY: &str = "meshwarden/1+query";
 
-/// Whether a line's `log_schema` says that its format has every key of the recommended one, whatever nulls `omit_empty_values` drops.
+/// Which variant of the recommended format a line's `log_schema` says it is of: it has every key of it, whatever nulls `omit_empty_values` drops.
 #[inline]
-pub(crate) fn is_recommended(log_schema: Option<&str>) -> bool {
-    matches!(log_schema, Some(SCHEMA | SCHEMA_WITH_QUERY))
+pub(crate) fn recommended_as(log_schema: Option<&str>) -> Option<Paths> {
+    match log_schema {
+        Some(SCHEMA) => Some(Paths::WithoutQuery),
+        Some(SCHEMA_WITH_QUERY) => Some(Paths::WithQuery),
+        _ => None,
+    }
 }
 
 /// What the recommended format logs of a path.

@@ -25,20 +25,21 @@ use serde_json::value::RawValue;
 
 use crate::field_map::{FieldMap, Resolved};
 use crate::fields::{Field, Fields, is_null, json_string};
-use crate::format::is_recommended;
+use crate::format::recommended_as;
 use crate::key::{Key, KeySet};
+use crate::line_format::LineFormat;
 use crate::reject::{Refusal, RejectReason};
 
 /// Where `extra` keeps the further values of repeated keys.
 const DUPLICATES: &str = "duplicate_keys";
 
-/// Reads a line that starts with `{`.
+/// Reads a line that starts with `{`, and tells its format.
 pub(crate) fn parse<'a>(
     line: &'a str,
     names: &FieldMap,
     max_nesting: usize,
     fields: &mut Fields<'a>,
-) -> Result<(), Refusal> {
+) -> Result<LineFormat, Refusal> {
     scan::check(line, max_nesting)?;
     let not_json = |error: serde_json::Error| {
         let hint = "a text template that imitates JSON breaks on quotes in a header; use json_format";
@@ -78,11 +79,12 @@ pub(crate) fn parse<'a>(
             Resolved::Unknown => fields.keep(name, Cow::Borrowed(json)),
         }
     }
-    if is_recommended(fields.get(Key::LogSchema)) {
+    let schema = recommended_as(fields.get(Key::LogSchema));
+    if schema.is_some() {
         fields.mark_taken(Key::LogSchema);
         fields.carry(KeySet::RECOMMENDED);
     }
-    Ok(())
+    Ok(LineFormat::of_json(schema, fields.carried(), fields.has_rest()))
 }
 
 /// A string decoded, null as an empty one, and anything else as its JSON text.

@@ -11,10 +11,38 @@
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::format::is_recommended;
-use crate::key::Key;
+use crate::format::recommended_as;
+use crate::key::{Key, KeySet};
 use crate::operator::{Operator, Piece, pieces};
 use crate::time_format::TimeFormat;
+
+/// What Istio logs as JSON where no labels are given.
+const ISTIO: [(&str, &str); 24] = [
+    ("start_time", "%START_TIME%"),
+    ("route_name", "%ROUTE_NAME%"),
+    ("method", "%REQ(:METHOD)%"),
+    ("path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"),
+    ("protocol", "%PROTOCOL%"),
+    ("response_code", "%RESPONSE_CODE%"),
+    ("response_flags", "%RESPONSE_FLAGS%"),
+    ("response_code_details", "%RESPONSE_CODE_DETAILS%"),
+    ("connection_termination_details", "%CONNECTION_TERMINATION_DETAILS%"),
+    ("bytes_received", "%BYTES_RECEIVED%"),
+    ("bytes_sent", "%BYTES_SENT%"),
+    ("duration", "%DURATION%"),
+    ("upstream_service_time", "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%"),
+    ("x_forwarded_for", "%REQ(X-FORWARDED-FOR)%"),
+    ("user_agent", "%REQ(USER-AGENT)%"),
+    ("request_id", "%REQ(X-REQUEST-ID)%"),
+    ("authority", "%REQ(:AUTHORITY)%"),
+    ("upstream_host", "%UPSTREAM_HOST%"),
+    ("upstream_cluster", "%UPSTREAM_CLUSTER_RAW%"),
+    ("upstream_local_address", "%UPSTREAM_LOCAL_ADDRESS%"),
+    ("downstream_local_address", "%DOWNSTREAM_LOCAL_ADDRESS%"),
+    ("downstream_remote_address", "%DOWNSTREAM_REMOTE_ADDRESS%"),
+    ("requested_server_name", "%REQUESTED_SERVER_NAME%"),
+    ("upstream_transport_failure_reason", "%UPSTREAM_TRANSPORT_FAILURE_REASON%"),
+];
 
 /// Deepest value of a label that is looked into.
 const DEEPEST: usize = 64;
@@ -87,6 +115,13 @@ impl JsonFormat {
         Ok(format)
     }
 
+    /// Istio's default JSON format: its 24 keys.
+    #[must_use]
+    pub fn istio() -> JsonFormat {
+        let label = |(name, operator): &(&str, &str)| Label::new(name, &Value::from(*operator));
+        JsonFormat { labels: ISTIO.iter().map(label).collect() }
+    }
+
     /// Every label, in the order in which Envoy writes them.
     #[must_use]
     pub fn labels(&self) -> &[Label] {
@@ -121,6 +156,11 @@ impl JsonFormat {
         let mut keys: Vec<_> = keys.collect();
         keys.sort_unstable();
         keys
+    }
+
+    /// The canonical keys that every line of the format carries.
+    pub(crate) fn carries(&self) -> KeySet {
+        self.fills().into_iter().filter_map(Key::from_name).fold(KeySet::EMPTY, KeySet::with)
     }
 
     /// The form of the start time, if the format logs one.
@@ -160,7 +200,7 @@ impl Label {
         }
         if let Some(key) = Key::from_name(name) {
             used = match used {
-                LabelUse::Literal if key == Key::LogSchema && is_recommended(value.as_str()) => {
+                LabelUse::Literal if key == Key::LogSchema && recommended_as(value.as_str()).is_some() => {
                     LabelUse::Key(key.name())
                 }
                 LabelUse::Key(key) => LabelUse::Key(key),

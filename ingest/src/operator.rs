@@ -70,6 +70,12 @@ impl Operator {
         &self.name
     }
 
+    /// What stands in its parentheses; empty without any.
+    #[must_use]
+    pub fn argument(&self) -> &str {
+        self.argument.as_deref().unwrap_or_default()
+    }
+
     /// The name of the canonical key that the operator's value feeds; `None` if no column has room for it.
     #[must_use]
     pub fn feeds(&self) -> Option<&'static str> {
@@ -219,10 +225,6 @@ impl Operator {
             ValueClass::Time(format) if &*self.name == "START_TIME" => Some(format),
             _ => None,
         }
-    }
-
-    fn argument(&self) -> &str {
-        self.argument.as_deref().unwrap_or_default()
     }
 
     fn names_headers(&self) -> bool {

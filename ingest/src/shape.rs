@@ -18,9 +18,10 @@ use std::sync::Arc;
 
 use crate::field_map::{FieldMap, Resolved};
 use crate::fields::is_null;
-use crate::format::is_recommended;
+use crate::format::recommended_as;
 use crate::key::{Key, KeySet};
 use crate::literal::Literal;
+use crate::line_format::LineFormat;
 use crate::slots::{Layout, Slots};
 use nested::{Budget, Known};
 use value::Value;
@@ -263,10 +264,12 @@ impl Shape {
         }
         slots.mark(present, quoted);
         slots.carry(carried);
-        if is_recommended(slots.get(Key::LogSchema)) {
+        let schema = recommended_as(slots.get(Key::LogSchema));
+        if schema.is_some() {
             slots.drop_value(Key::LogSchema);
             slots.carry(KeySet::RECOMMENDED);
         }
+        slots.tell(LineFormat::of_json(schema, slots.carried(), slots.has_rest()));
         Fit::Yes
     }
 }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use crate::fields::{Field, Fields, is_null, push_json_string};
 use crate::key::{KEY_COUNT, Key, KeySet};
+use crate::line_format::LineFormat;
 
 /// The values of one line.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct Slots<'a> {
     present: KeySet,
     quoted: KeySet,
     carried: KeySet,
+    format: LineFormat,
     /// Number of the name in the layout, text, and whether the text is that of a string.
     rest: Vec<(usize, &'a str, bool)>,
 }
@@ -39,6 +41,7 @@ impl<'a> Slots<'a> {
             present: KeySet::EMPTY,
             quoted: KeySet::EMPTY,
             carried: KeySet::EMPTY,
+            format: LineFormat::OtherJson,
             rest: Vec::new(),
         }
     }
@@ -105,6 +108,17 @@ impl<'a> Slots<'a> {
     #[inline]
     pub(crate) fn carry(&mut self, keys: KeySet) {
         self.carried = self.carried.union(keys);
+    }
+
+    /// Says which format the line is of.
+    #[inline]
+    pub(crate) fn tell(&mut self, format: LineFormat) {
+        self.format = format;
+    }
+
+    /// Which format the line is of, as the reader said.
+    pub(crate) fn format(&self) -> LineFormat {
+        self.format
     }
 
     /// Takes a value out: all is known that it says.

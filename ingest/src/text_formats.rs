@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 use crate::fields::{Field, Fields, is_null};
 use crate::format_string::{Misfit, Read, Target, TextFormat, known};
 use crate::key::{Key, KeySet};
+use crate::line_format::LineFormat;
 use crate::reject::{Refusal, RejectReason};
 use crate::slots::{Layout, Slots};
 
@@ -42,6 +43,7 @@ struct Compiled {
     /// The operator whose value the judge of the defaults (`text.rs`) does not take for a name if it is empty: Envoy writes `-`.
     never_empty: Option<usize>,
     carries: KeySet,
+    line_format: LineFormat,
     layout: Layout,
     /// Per operator the number of its name in the layout, if it feeds no column.
     extra: Vec<usize>,
@@ -62,7 +64,8 @@ impl TextFormats {
         }
         if self.formats.is_empty() {
             let defaults = DEFAULTS.iter().cloned().map(Compiled::of_default);
-            self.formats = configured.iter().cloned().map(Compiled::new).chain(defaults).collect();
+            let configured = configured.iter().cloned().map(|format| Compiled::new(format, LineFormat::ConfiguredText));
+            self.formats = configured.chain(defaults).collect();
         }
         let defaults = configured.len();
         let mut found = None;
@@ -102,25 +105,27 @@ impl TextFormats {
         }
         slots.mark(present, present);
         slots.carry(compiled.carries);
+        slots.tell(compiled.line_format);
         Found::Line(&compiled.layout)
     }
 }
 
 impl Compiled {
-    fn new(format: TextFormat) -> Self {
+    fn new(format: TextFormat, line_format: LineFormat) -> Self {
         let mut layout = Layout::new();
         let extra = format.targets().iter().map(|target| match target {
             Target::Key(_) => 0,
             Target::Extra(name) => layout.add(name),
         });
         let extra = extra.collect();
-        Compiled { carries: format.carries(), never_empty: None, layout, extra, format }
+        Compiled { carries: format.carries(), never_empty: None, line_format, layout, extra, format }
     }
 
     fn of_default(format: TextFormat) -> Self {
         let server_name = Target::Key(Key::RequestedServerName);
         let never_empty = format.targets().iter().position(|target| *target == server_name);
-        Compiled { never_empty, ..Compiled::new(format) }
+        let line_format = LineFormat::of_text(format.carries());
+        Compiled { never_empty, ..Compiled::new(format, line_format) }
     }
 }
 

@@ -249,11 +249,7 @@ impl Core {
     #[must_use]
     pub fn sights(&self) -> Vec<(Arc<Detection>, Sight)> {
         let coverage = self.state().coverage.clone();
-        self.pack
-            .detections()
-            .iter()
-            .map(|detection| (detection.clone(), Sight::of(&detection.header, &coverage)))
-            .collect()
+        self.pack.sights(&coverage)
     }
 
     /// Where sessions come from.

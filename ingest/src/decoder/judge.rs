@@ -1,4 +1,4 @@
-//! The fast decoder against the plain one: whatever the lines and however they are cut, rows, rejects and coverage are the same.
+//! The fast decoder against the plain one: whatever the lines and however they are cut, rows, rejects, coverage and formats are the same.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use arrow::array::{Array, AsArray};
@@ -236,6 +236,7 @@ fn assert_judged(options: &Arc<DecodeOptions>, input: &[u8], piece: usize) {
         assert_same(&fast.compact().rows, &plain.rows);
         assert_same(&fast.rejects, &plain.rejects);
         assert_eq!(fast.coverage, plain.coverage);
+        assert_eq!(fast.formats, plain.formats);
         assert_eq!((fast.lines, fast.bytes), (plain.lines, plain.bytes));
     }
 }

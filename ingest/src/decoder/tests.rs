@@ -49,11 +49,11 @@ fn shown(batch: &RecordBatch) -> Vec<String> {
     (0..batch.num_rows()).map(row).collect()
 }
 
-/// Rows, rejects, lines, bytes and coverage of one batch.
-type Shown = (Vec<String>, Vec<String>, u64, u64, Coverage);
+/// Rows, rejects, lines, bytes, coverage and formats of one batch.
+type Shown = (Vec<String>, Vec<String>, u64, u64, Coverage, LineFormats);
 
 fn everything(batches: &[AccessLogBatch]) -> Vec<Shown> {
-    let all = batches.iter().map(|b| (shown(&b.rows), shown(&b.rejects), b.lines, b.bytes, b.coverage.clone()));
+    let all = batches.iter().map(|b| (shown(&b.rows), shown(&b.rejects), b.lines, b.bytes, b.coverage.clone(), b.formats.clone()));
     all.collect()
 }
 
@@ -196,5 +196,75 @@ proptest! {
         let extra = batches[0].rows.column(schema::index("extra").unwrap()).as_string_view().value(0).to_owned();
         let extra: serde_json::Value = serde_json::from_str(&extra).unwrap();
         prop_assert_eq!(extra, serde_json::json!({ (name.as_str()): value.as_str() }));
+    }
+}
+
+#[test]
+fn formats_and_envelopes_are_counted() {
+    let istio = format!(
+        r#"{{"start_time":"2026-11-22T14:39:24.727Z","response_code":200,"bytes_received":0,"bytes_sent":1,"duration":2,"downstream_local_address":"10.0.0.9:80","downstream_remote_address":"10.0.0.1:5","method":{}}}"#,
+        r#""GET""#
+    );
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let older = r#"[2026-11-22T14:39:24.727Z] "GET /a HTTP/1.1" 200 - 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80""#;
+    let ztunnel = "2026-11-22T14:39:24.727123Z\tinfo\taccess\tconnection complete\tsrc.addr=10.0.0.1:5 dst.addr=10.0.0.2:80 direction=\"inbound\" bytes_sent=1 bytes_recv=2 duration=\"5ms\"";
+    let with_query = r#"{"log_schema":"meshwarden/1+query","start_time":"2026-11-22T14:39:24.727Z","path":"/a?b=c"}"#;
+    let lines = [
+        JSON.to_owned(),
+        JSON.to_owned(),
+        TEXT.to_owned(),
+        older.to_owned(),
+        with_query.to_owned(),
+        with_query.replace("+query", ""),
+        istio.clone(),
+        istio.replace("\"method\"", "\"verb\""),
+        ztunnel.to_owned(),
+        "200;2026-11-22T14:39:24.727Z".to_owned(),
+        format!("2026-11-22T14:39:24.727123456Z stdout F {TEXT}"),
+        format!("[pod/orders-0/istio-proxy] {TEXT}"),
+        format!(r#"{{"log":{},"stream":"stdout","time":"2026-11-22T14:39:24Z"}}"#, quoted(&format!("{TEXT}\n"))),
+        format!(r#"{{"message":{},"kubernetes":{{"pod_name":"a"}}}}"#, quoted(TEXT)),
+        format!(r#"{{"MESSAGE":{},"_HOSTNAME":"a"}}"#, quoted(&istio)),
+        istio.replace('}', r#","kubernetes":{"pod_name":"a"}}"#),
+        format!("__CURSOR=s=1;i=1\n_HOSTNAME=a\nMESSAGE={ztunnel}\n"),
+        "hello".to_owned(),
+    ];
+    let mut options = DecodeOptions::default();
+    options.add_text_format(crate::TextFormat::compile("%RESPONSE_CODE%;%START_TIME%").unwrap());
+    let input = lines.join("\n");
+    for mut decoder in [
+        Decoder::new(Arc::new(options.clone()), "input", DateTime::UNIX_EPOCH),
+        Decoder::reference(Arc::new(options.clone()), "input", DateTime::UNIX_EPOCH),
+    ] {
+        decoder.push(input.as_bytes());
+        let batch = decoder.finish().unwrap();
+        let shown: Vec<String> = batch
+            .formats
+            .iter()
+            .map(|(format, envelope, lines)| format!("{lines} {format}{}", envelope.as_str().map_or(String::new(), |name| format!(" in {name}"))))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "1 recommended JSON",
+                "1 recommended JSON with query",
+                "1 Istio's default JSON",
+                "1 Istio's default JSON in journald",
+                "3 other JSON",
+                // the shipper's keys stand beside the record's
+                "1 other JSON in shipper's JSON",
+                "1 Istio's default text",
+                "1 Istio's default text in CRI",
+                "1 Istio's default text in docker",
+                "1 Istio's default text in shipper's JSON",
+                "1 Istio's default text in kubectl/stern prefix",
+                "1 older text of Istio or Envoy",
+                "1 configured text",
+                "1 ztunnel text",
+                "1 ztunnel text in journald",
+            ]
+        );
+        let counted: u64 = batch.formats.iter().map(|(.., lines)| lines).sum();
+        assert_eq!((counted, batch.rejects.num_rows()), (batch.rows.num_rows() as u64, 1));
     }
 }

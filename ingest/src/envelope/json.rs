@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use super::node::name;
 use super::pieces::Stream;
-use super::{Layer, Node, Opened, Piece};
+use super::{Envelope, Layer, Node, Opened, Piece};
 use crate::field_map::{FieldMap, Resolved};
 use crate::json::object::{members, string};
 use crate::key::Key;
@@ -42,6 +42,8 @@ struct Found<'t> {
     record: bool,
     /// It has a key that only shippers write.
     shipper: bool,
+    /// It has a key beside those three that docker writes.
+    more_than_docker: bool,
     /// It has a key that nobody here knows.
     foreign: bool,
     level: bool,
@@ -75,7 +77,7 @@ pub(super) fn open<'t>(line: &'t [u8], names: &FieldMap) -> Layer<'t> {
     match found.content(names) {
         Ok(Some(Content { bytes, newline })) => {
             let piece = found.piece(bytes.len(), newline);
-            Layer::Opened(Opened { content: bytes, node, piece })
+            Layer::Opened(Opened { content: bytes, envelope: found.envelope(), node, piece })
         }
         Ok(None) => Layer::Bare(node),
         Err(refusal) => Layer::Wrong(refusal),
@@ -100,6 +102,7 @@ impl<'t> Found<'t> {
             }
             return;
         }
+        self.more_than_docker |= !matches!(key.as_ref(), "stream" | "time" | "attrs");
         match key.as_ref() {
             "stream" => {
                 self.stream = Some(match text(json).as_deref() {
@@ -176,6 +179,16 @@ impl<'t> Found<'t> {
         let objects = [processed, log, message, json].into_iter().flatten();
         let record = objects.into_iter().find(|object| is_record(object, names));
         Ok(record.map(|object| Content { bytes: Cow::Borrowed(object.as_bytes()), newline: true }))
+    }
+
+    /// Who wrote it, as far as the keys tell.
+    fn envelope(&self) -> Envelope {
+        let [log, _, journal, ..] = self.candidates;
+        match (log, journal) {
+            (Some(_), _) if self.stream.is_some() && !self.more_than_docker => Envelope::Docker,
+            (None, Some(_)) => Envelope::Journald,
+            _ => Envelope::Shipper,
+        }
     }
 
     /// Whether this is one piece of a record. `None`: the envelope knows no pieces.

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use super::node::name;
 use super::pieces::Stream;
-use super::{Layer, Node, Opened, Piece};
+use super::{Envelope, Layer, Node, Opened, Piece};
 
 /// `<time> stdout|stderr F|P <rest>`, else `<time> <record>`.
 pub(super) fn timed(line: &[u8]) -> Layer<'_> {
@@ -26,6 +26,7 @@ pub(super) fn timed(line: &[u8]) -> Layer<'_> {
     {
         return Layer::Opened(Opened {
             content: Cow::Borrowed(content),
+            envelope: Envelope::Cri,
             node: Node::default(),
             piece: Some(Piece { stream, goes_on }),
         });
@@ -72,7 +73,7 @@ pub(super) fn ambassador(line: &[u8]) -> Layer<'_> {
 }
 
 fn opened<'t>(content: &'t [u8], node: Node<'t>) -> Layer<'t> {
-    Layer::Opened(Opened { content: Cow::Borrowed(content), node, piece: None })
+    Layer::Opened(Opened { content: Cow::Borrowed(content), envelope: Envelope::Prefix, node, piece: None })
 }
 
 fn node<'t>(namespace: Option<&'t str>, pod: &'t str, container: &'t str) -> Node<'t> {

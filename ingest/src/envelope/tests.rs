@@ -30,7 +30,7 @@ fn shown(unwrapped: &Unwrapped<'_>, number: u64) -> String {
     let at = |at: At| if at.line == number { String::new() } else { format!(" @{}", at.line) };
     match unwrapped {
         Unwrapped::Bare(node) => format!("bare{}", shown_node(node)),
-        Unwrapped::Record(Record { text, node, begun_at }) => {
+        Unwrapped::Record(Record { text, node, begun_at, .. }) => {
             format!("record {}{}{}", String::from_utf8_lossy(text), at(*begun_at), shown_node(node))
         }
         Unwrapped::Nothing => "nothing".to_owned(),

@@ -3,7 +3,7 @@ use super::*;
 
 fn parse<'a>(line: &'a str, names: &FieldMap, max_nesting: usize) -> Result<Fields<'a>, Refusal> {
     let mut fields = Fields::new();
-    super::parse(line, names, max_nesting, &mut fields).map(|()| fields)
+    super::parse(line, names, max_nesting, &mut fields).map(|_| fields)
 }
 
 fn left(fields: &Fields<'_>) -> String {

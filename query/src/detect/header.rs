@@ -11,6 +11,7 @@
 //! entity = ["source", "destination"] # output columns that say who it is about
 //! summary = "{source} was denied {count} times by {destination}"
 //! requires = ["rbac_decision"]       # columns without which it is blind; "a | b": without both
+//! reads_query = true                 # optional: it reads query strings, which the recommended format logs only with --with-query
 //! signals = ["denied"]               # optional: only windows with such rows are looked at, and only such rows are read
 //! attack = ["T1046"]                 # MITRE ATT&CK techniques
 //! false_positives = "…"
@@ -54,6 +55,8 @@ pub struct Header {
     pub requires: Vec<String>,
     /// Column → what is not seen where logs do not carry it.
     pub degraded: BTreeMap<String, String>,
+    /// It reads the query strings of paths, which a format may leave out while it carries the column.
+    pub reads_query: bool,
     /// Mask over the `signals` column: rows without any of these bits are never read. 0 = every row.
     pub signals: i64,
     /// MITRE ATT&CK technique ids.
@@ -116,6 +119,8 @@ struct HeaderToml {
     #[serde(default)]
     degraded: BTreeMap<String, String>,
     #[serde(default)]
+    reads_query: bool,
+    #[serde(default)]
     signals: Vec<String>,
     attack: Vec<String>,
     false_positives: String,
@@ -157,6 +162,7 @@ impl TryFrom<HeaderToml> for Header {
             summary,
             requires,
             degraded,
+            reads_query,
             signals,
             attack,
             false_positives,
@@ -217,6 +223,7 @@ impl TryFrom<HeaderToml> for Header {
             summary,
             requires,
             degraded,
+            reads_query,
             signals: mask,
             attack,
             false_positives,

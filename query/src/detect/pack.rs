@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::sql::parser::Statement;
+use ingest::Coverage;
 
 use super::engine::dry_run;
 use super::header::{Header, parse};
+use super::sight::Sight;
 use crate::sql::Sql;
 
 /// The product's own detections: file name and text. A test holds this list against the folder.
@@ -118,6 +120,18 @@ impl Pack {
     #[must_use]
     pub fn detections(&self) -> &[Arc<Detection>] {
         &self.detections
+    }
+
+    /// What each detection sees in logs of this coverage.
+    #[must_use]
+    pub fn sights(&self, coverage: &Coverage) -> Vec<(Arc<Detection>, Sight)> {
+        let sight = |detection: &Arc<Detection>| (Arc::clone(detection), Sight::of(&detection.header, coverage));
+        self.detections.iter().map(sight).collect()
+    }
+
+    /// The detections that read query strings: blind where paths are logged without.
+    pub fn reading_queries(&self) -> impl Iterator<Item = &Arc<Detection>> {
+        self.detections.iter().filter(|detection| detection.header.reads_query)
     }
 
     /// The files that are none.

@@ -27,6 +27,9 @@ fn a_right_header_is_read_and_the_sql_follows() {
     assert_eq!((header.window_micros(), header.lookback_micros()), (300_000_000, 3_600_000_000));
     assert_eq!(header.signals, ingest::schema::signals::DENIED);
     assert_eq!(header.params["floor"], 20);
+    assert!(!header.reads_query, "only who says so reads query strings");
+    let payloads = GOOD.replace("signals", "reads_query = true\nsignals");
+    assert!(parse(&payloads).unwrap().0.reads_query);
     assert_eq!(sql.trim(), "SELECT 1");
 }
 
@@ -48,6 +51,7 @@ fn everything_else_is_refused_and_the_error_names_it() {
         ("T1071.001", "attack", "attack"),
         ("[\"source\"]", "[]", "entity"),
         ("version = 1", "version = 0", "version"),
+        ("signals", "reads_query = \"yes\"\nsignals", "reads_query"),
         ("floor = 20", "floor = 2.5", "floor"),
         ("floor = 20", "window_end = 1", "window_end"),
     ] {

@@ -95,3 +95,30 @@ async fn a_users_folder_is_read_beside_the_built_in_ones() {
     assert_eq!(pack.refused().len(), 1);
     assert!(Pack::with_folder(&sql(), &folder.path().join("none")).await.is_err());
 }
+
+#[tokio::test]
+async fn what_a_format_lets_detections_see_before_it_logs_a_line() {
+    let sql = sql();
+    let mut pack = Pack::built_in(&sql).await;
+    pack.add(&sql, "payload.sql", &detection("payload", GOOD).replace("requires", "reads_query = true\nrequires")).await;
+    let sights = |coverage: &Coverage| -> Vec<String> {
+        let shown = |(detection, sight): (Arc<Detection>, Sight)| format!("{} {}", detection.header.id, sight.as_str());
+        pack.sights(coverage).into_iter().map(shown).collect()
+    };
+    let istio = Coverage::of_json_format(&ingest::JsonFormat::istio());
+    assert_eq!(
+        sights(&istio),
+        [
+            "authz.denied-spike degraded",
+            "egress.unknown-host degraded",
+            "http.403-spike degraded",
+            "mtls.plaintext-attempt degraded",
+            "payload evaluable",
+        ]
+    );
+    let little = Coverage::of_text_format(&ingest::TextFormat::compile("%START_TIME% %RESPONSE_CODE%").unwrap());
+    assert_eq!(sights(&little).iter().filter(|sight| sight.ends_with("blind")).count(), 4);
+    assert!(sights(&Coverage::default()).iter().all(|sight| sight.ends_with("no data")));
+    let readers: Vec<&str> = pack.reading_queries().map(|detection| detection.header.id.as_str()).collect();
+    assert_eq!(readers, ["payload"]);
+}

@@ -24,6 +24,7 @@ pub(super) fn batch(source: &str, times: &[i64], rejects: usize) -> AccessLogBat
         rows: fill(schema::access_logs(), source, times),
         rejects: fill(schema::rejects(), source, &rejected),
         coverage,
+        formats: ingest::LineFormats::default(),
         lines: (rows + rejects) as u64,
         bytes: 0,
     }
