@@ -5,12 +5,14 @@
 //!  serve       ──▶ core on a folder ─▶ HTTP, detection, deliveries, until SIGTERM
 //!  sql         ──▶ one query over files or a folder
 //!  format      ──▶ the log format, for Istio and for plain Envoy
+//!  doctor      ──▶ what a log or a mesh's configuration lets detections see
 //! ```
 //! Exit codes: 0 done · 1 `--fail-on` hit · 2 bad usage or configuration · 3 nothing readable. Data goes to stdout, talk to stderr.
 
 mod args;
 mod decode;
 mod demo;
+mod doctor;
 mod error;
 mod format;
 mod scan;
@@ -58,6 +60,7 @@ pub fn main(now: &'static (dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sy
             Command::Serve(args) => serve::run(args, clock).await,
             Command::Sql(args) => sql::run(args, clock).await,
             Command::Format(args) => format::run(&args),
+            Command::Doctor(args) => doctor::run(args, clock).await,
         }
     });
     // a reader of stdin may still be blocked in the kernel

@@ -10,6 +10,7 @@
 
 mod eyes;
 mod filter;
+mod inputs;
 mod log;
 mod mesh;
 mod provider;
@@ -22,8 +23,9 @@ mod wrap;
 use serde::Serialize;
 
 pub(crate) use eyes::{Remedy, queries};
+pub(crate) use inputs::{Kind, kind};
 pub(crate) use log::{LogReport, examine as examine_log};
-pub(crate) use mesh::{MeshReport, examine as examine_mesh};
+pub(crate) use mesh::{MeshReport, examine as examine_mesh, nothing};
 pub(crate) use render::text;
 
 /// All that was found out.

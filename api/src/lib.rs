@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod deliver;
 pub mod detect_loop;
+mod doctor;
 mod feed;
 pub mod http;
 pub mod logging;

@@ -60,7 +60,7 @@ pub struct Scanned {
 }
 
 /// Rejects of one reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Rejects {
     /// How many.
     pub count: u64,
@@ -133,6 +133,49 @@ pub async fn load(
     clock: &dyn Clock,
 ) -> Result<Scanned, ScanError> {
     let started = Instant::now();
+    let mut scanned = Scanned::empty(core);
+    let mut flushing: Option<Flushing> = None;
+    let inputs = each_batch(paths, options, clock, async |batch| {
+        core.append(&batch).await?;
+        if core.store().wants_flush() {
+            // the one before has to be through: what waits in memory is bounded
+            if let Some(before) = flushing.replace(core.store().begin_flush()) {
+                before.end().await?;
+            }
+        }
+        scanned.take(&batch);
+        Ok(())
+    })
+    .await?;
+    if let Some(last) = flushing {
+        last.end().await?;
+    }
+    (scanned.read, scanned.unreadable, scanned.passed_over) = (inputs.read, inputs.unreadable, inputs.passed_over);
+    scanned.took = started.elapsed();
+    Ok(scanned)
+}
+
+/// What became of the inputs.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    /// Those that were opened.
+    pub(crate) read: usize,
+    /// Those that could not be read, or not to their end, and why.
+    pub(crate) unreadable: Vec<(String, String)>,
+    /// Files of folders that were not read, and why.
+    pub(crate) passed_over: Vec<(String, &'static str)>,
+}
+
+/// Reads `paths` and hands each batch on, in order.
+///
+/// # Errors
+/// Those of `take`. An input that cannot be read is no error, but named in the result.
+pub(crate) async fn each_batch(
+    paths: &[PathBuf],
+    options: Arc<DecodeOptions>,
+    clock: &dyn Clock,
+    mut take: impl AsyncFnMut(AccessLogBatch) -> Result<(), ScanError>,
+) -> Result<Inputs, ScanError> {
     let inputs::Inputs { read: inputs, mut unreadable, passed_over, .. } = inputs::expand(paths);
     let progress = progress::start(inputs.iter().map(|input| input.bytes).sum());
     let (batches, mut queue) = tokio::sync::mpsc::channel(QUEUE);
@@ -140,32 +183,16 @@ pub async fn load(
     let reading = progress.clone();
     // a plain thread: stdin may block for ever, and the runtime would wait for a task of its own
     std::thread::spawn(move || reader::read(&inputs, &options, received_at, &batches, &reading));
-    let mut scanned = Scanned::empty(core);
-    let mut flushing: Option<Flushing> = None;
+    let mut read = 0;
     while let Some(message) = queue.recv().await {
         match message {
-            Message::Opened => scanned.read += 1,
-            Message::Batch(batch) => {
-                core.append(&batch).await?;
-                if core.store().wants_flush() {
-                    // the one before has to be through: what waits in memory is bounded
-                    if let Some(before) = flushing.replace(core.store().begin_flush()) {
-                        before.end().await?;
-                    }
-                }
-                scanned.take(&batch);
-            }
+            Message::Opened => read += 1,
+            Message::Batch(batch) => take(batch).await?,
             Message::Failed { input, reason } => unreadable.push((input, reason)),
         }
     }
-    if let Some(last) = flushing {
-        last.end().await?;
-    }
     progress.finish_and_clear();
-    scanned.unreadable = unreadable;
-    scanned.passed_over = passed_over;
-    scanned.took = started.elapsed();
-    Ok(scanned)
+    Ok(Inputs { read, unreadable, passed_over })
 }
 
 /// Every finding of the core, the worst first, then by time.
@@ -209,27 +236,28 @@ impl Scanned {
         self.summary.add(&batch.rows, batch.coverage.get("transport_security") > 0);
         self.rows += batch.rows.num_rows() as u64;
         self.bytes += batch.bytes;
-        self.take_rejects(&batch.rejects);
+        self.rejected += batch.rejects.num_rows() as u64;
+        tally(&mut self.reasons, &batch.rejects);
     }
+}
 
-    fn take_rejects(&mut self, rejects: &RecordBatch) {
-        self.rejected += rejects.num_rows() as u64;
-        let text = |name: &str| rejects.column_by_name(name).and_then(|column| column.as_string_view_opt());
-        let (Some(reasons), Some(sources), Some(details)) = (text("reason"), text("source"), text("detail")) else {
-            return;
-        };
-        let Some(lines) =
-            rejects.column_by_name("line").and_then(|column| column.as_primitive_opt::<arrow::datatypes::Int64Type>())
-        else {
-            return;
-        };
-        for row in 0..rejects.num_rows() {
-            let known = self.reasons.entry(reasons.value(row).to_owned()).or_default();
-            if known.count == 0 {
-                known.first = format!("{}:{}", sources.value(row), lines.value(row));
-                known.detail = if details.is_null(row) { String::new() } else { details.value(row).to_owned() };
-            }
-            known.count += 1;
+/// Counts rejects by reason, and keeps the first of each.
+pub(crate) fn tally(known: &mut BTreeMap<String, Rejects>, rejects: &RecordBatch) {
+    let text = |name: &str| rejects.column_by_name(name).and_then(|column| column.as_string_view_opt());
+    let (Some(reasons), Some(sources), Some(details)) = (text("reason"), text("source"), text("detail")) else {
+        return;
+    };
+    let Some(lines) =
+        rejects.column_by_name("line").and_then(|column| column.as_primitive_opt::<arrow::datatypes::Int64Type>())
+    else {
+        return;
+    };
+    for row in 0..rejects.num_rows() {
+        let known = known.entry(reasons.value(row).to_owned()).or_default();
+        if known.count == 0 {
+            known.first = format!("{}:{}", sources.value(row), lines.value(row));
+            known.detail = if details.is_null(row) { String::new() } else { details.value(row).to_owned() };
         }
+        known.count += 1;
     }
 }

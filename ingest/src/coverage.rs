@@ -121,7 +121,8 @@ mod tests {
         }
         assert_eq!((text.rows(), recommended.rows()), (1, 1));
         // the schema alone promises nothing here: the format is at hand
-        let lie = JsonFormat::compile(&serde_json::json!({ "log_schema": "meshwarden/1", "s": "%RESPONSE_CODE%" })).unwrap();
+        let lie =
+            JsonFormat::compile(&serde_json::json!({ "log_schema": "meshwarden/1", "s": "%RESPONSE_CODE%" })).unwrap();
         let lie = Coverage::of_json_format(&lie);
         assert_eq!((lie.get("response_code"), lie.get("source_principal")), (1, 0));
     }

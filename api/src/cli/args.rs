@@ -48,6 +48,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  meshwarden format istio\n  meshwarden format istio --with-query\n  meshwarden format envoy\n  meshwarden format json"
     )]
     Format(FormatArgs),
+    /// Say what a log or a mesh's configuration lets detections see, and what would open their eyes
+    #[command(
+        after_help = "Examples:\n  meshwarden doctor format access.log\n  kubectl get configmap istio -n istio-system -o yaml | meshwarden doctor format -"
+    )]
+    Doctor(DoctorArgs),
 }
 
 #[derive(Debug, Args)]
@@ -135,6 +140,38 @@ pub(crate) struct FormatArgs {
     pub(crate) with_query: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[command(subcommand)]
+    pub(crate) command: DoctorCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DoctorCommand {
+    /// Examine the format of logs, or the formats, filters and providers of a mesh's configuration
+    #[command(
+        after_help = "Examples:\n  meshwarden doctor format access.log old.log.gz\n  kubectl logs deploy/orders -c istio-proxy | meshwarden doctor format -\n  meshwarden doctor format mesh-config.yaml telemetry.yaml\n  kubectl get configmap istio -n istio-system -o yaml | meshwarden doctor format -\n\nA file is a configuration if it ends in .yaml or .yml or begins like one, and a log otherwise."
+    )]
+    Format(DoctorFormatArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorFormatArgs {
+    /// Logs as scan takes them, or YAML with MeshConfig, Telemetry or Envoy's configuration, or - for stdin [example: doctor format access.log mesh.yaml]
+    #[arg(required = true, value_name = "PATH|YAML", env = "MESHWARDEN_DOCTOR", value_delimiter = None)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Text for people, or one JSON object [example: --output json]
+    #[arg(long, env = "MESHWARDEN_OUTPUT", default_value = "table", value_name = "FORM")]
+    pub(crate) output: DoctorOutput,
+    /// Propose the variant of the recommended format that logs query strings, for detections that read payloads [example: --with-query]
+    #[arg(long, env = "MESHWARDEN_WITH_QUERY", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) with_query: bool,
+    #[command(flatten)]
+    pub(crate) decode: DecodeArgs,
+    #[command(flatten)]
+    pub(crate) detect: DetectArgs,
+}
+
 /// How lines are read.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Reading lines")]
@@ -189,6 +226,14 @@ pub(crate) enum FindingsOutput {
     Table,
     /// One JSON object a line
     Ndjson,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DoctorOutput {
+    /// Text for people
+    Table,
+    /// One JSON object
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -23,6 +23,9 @@ pub(crate) enum CliError {
     /// `sql` answered over less than was named.
     #[error("the rows are not of everything that was named: {0}")]
     Partial(String),
+    /// `doctor` read less than was named.
+    #[error("not all that was named could be read: {0}")]
+    Unread(String),
     /// `sql` was not told what to ask.
     #[error(
         "name what to ask: files with --from PATH (again for more, - for stdin), or a service's folder with --data DIR"

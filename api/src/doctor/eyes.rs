@@ -46,7 +46,7 @@ pub(crate) enum Queries {
 /// What would let detections see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Remedy {
-    /// Labels that are missing, `key: operator`, sorted.
+    /// Labels that are missing, `key: "operator"`, sorted.
     pub(crate) labels: Vec<String>,
     /// `MeshConfig` provider and Telemetry, complete.
     pub(crate) yaml: String,
@@ -67,11 +67,6 @@ pub(crate) fn eyes(pack: &Pack, coverage: &Coverage, queries: Queries) -> Vec<Ey
     pack.sights(coverage).into_iter().map(eye).collect()
 }
 
-/// Whether a detection sees less than everything.
-pub(crate) fn is_short_sighted(eye: &Eye) -> bool {
-    !eye.unseen.is_empty()
-}
-
 impl Unseen {
     fn of(missing: &Missing) -> Self {
         let Missing { column, unseen, lines, of, add } = missing.clone();
@@ -80,7 +75,7 @@ impl Unseen {
 
     fn query(rows: u64) -> Self {
         let what = "it reads query strings, which the format leaves out".to_owned();
-        let add = vec!["path: %REQ(:PATH)%".to_owned()];
+        let add = vec![r#"path: "%REQ(:PATH)%""#.to_owned()];
         Unseen { without: "the query of path".to_owned(), what, lines: rows, of: rows, add }
     }
 }

@@ -138,7 +138,8 @@ pub(crate) fn notes(expression: &str) -> Vec<Note> {
     let fates = match fates(expression) {
         Ok(fates) => fates,
         Err(reason) => {
-            let text = format!("the doctor does not understand this filter ({reason}): what it drops is not known; {ADVICE}");
+            let text =
+                format!("the doctor does not understand this filter ({reason}): what it drops is not known; {ADVICE}");
             return vec![Note::risk(text)];
         }
     };
@@ -149,7 +150,8 @@ pub(crate) fn notes(expression: &str) -> Vec<Note> {
     let (dropped, unsure) = (of(Fate::Dropped), of(Fate::Depends));
     let mut notes = Vec::new();
     if !dropped.is_empty() {
-        let text = format!("the filter drops {}: an attribute that a line lacks drops the line, too", dropped.join(", "));
+        let text =
+            format!("the filter drops {}: an attribute that a line lacks drops the line, too", dropped.join(", "));
         notes.push(Note::risk(text));
         notes.push(Note::risk(format!("if lines must be dropped, this drops the least: {SAFE}")));
     }
@@ -163,7 +165,8 @@ pub(crate) fn notes(expression: &str) -> Vec<Note> {
     notes
 }
 
-const ADVICE: &str = "do not filter at the proxy if spikes are to be compared with a baseline, or edges with their usual traffic";
+const ADVICE: &str =
+    "do not filter at the proxy if spikes are to be compared with a baseline, or edges with their usual traffic";
 
 #[cfg(test)]
 mod tests;

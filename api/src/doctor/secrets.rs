@@ -134,9 +134,11 @@ mod tests {
 
     #[test]
     fn each_kind_is_said_once() {
-        let format = ingest::TextFormat::compile("%REQ(:PATH)% %REQ(:PATH)% %PATH% %REQ(COOKIE)% %RESPONSE_CODE%").unwrap();
+        let format =
+            ingest::TextFormat::compile("%REQ(:PATH)% %REQ(:PATH)% %PATH% %REQ(COOKIE)% %RESPONSE_CODE%").unwrap();
         let notes = notes(format.operators());
-        let shown: Vec<&str> = notes.iter().filter_map(|note| note.text.split(" writes ").next()?.split(" logs ").next()).collect();
+        let shown: Vec<&str> =
+            notes.iter().filter_map(|note| note.text.split(" writes ").next()?.split(" logs ").next()).collect();
         assert_eq!(shown, ["%REQ(COOKIE)%", "%REQ(:PATH)%, %PATH%"]);
     }
 }

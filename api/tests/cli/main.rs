@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod doctor;
 mod report;
 mod service;
 mod shapes;
@@ -246,7 +247,10 @@ fn every_flag_has_help_an_example_and_a_variable() {
     let mut program = api::cli::Cli::command();
     program.build();
     let mut variables = 0;
-    for command in program.get_subcommands().filter(|command| command.get_name() != "help") {
+    let (top, below): (Vec<_>, Vec<_>) =
+        program.get_subcommands().map(|command| (command, command.get_subcommands().collect::<Vec<_>>())).unzip();
+    let commands = top.into_iter().chain(below.into_iter().flatten());
+    for command in commands.filter(|command| command.get_name() != "help") {
         let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         assert!(examples.contains("Example"), "{} has no example", command.get_name());
         for arg in command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())) {

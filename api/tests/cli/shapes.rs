@@ -43,9 +43,10 @@ fn columns() {
 
 #[test]
 fn help() {
-    for command in ["demo", "scan", "serve", "sql", "format"] {
+    for command in ["demo", "scan", "serve", "sql", "format", "doctor"] {
         insta::assert_snapshot!(format!("help-{command}"), text(&run(&[command, "--help"]).stdout));
     }
+    insta::assert_snapshot!("help-doctor-format", text(&run(&["doctor", "format", "--help"]).stdout));
     insta::assert_snapshot!("help", text(&run(&["--help"]).stdout));
 }
 

@@ -53,7 +53,9 @@ fn shown(batch: &RecordBatch) -> Vec<String> {
 type Shown = (Vec<String>, Vec<String>, u64, u64, Coverage, LineFormats);
 
 fn everything(batches: &[AccessLogBatch]) -> Vec<Shown> {
-    let all = batches.iter().map(|b| (shown(&b.rows), shown(&b.rejects), b.lines, b.bytes, b.coverage.clone(), b.formats.clone()));
+    let all = batches
+        .iter()
+        .map(|b| (shown(&b.rows), shown(&b.rejects), b.lines, b.bytes, b.coverage.clone(), b.formats.clone()));
     all.collect()
 }
 
@@ -206,7 +208,8 @@ fn formats_and_envelopes_are_counted() {
         r#""GET""#
     );
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let older = r#"[2026-11-22T14:39:24.727Z] "GET /a HTTP/1.1" 200 - 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80""#;
+    let older =
+        r#"[2026-11-22T14:39:24.727Z] "GET /a HTTP/1.1" 200 - 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80""#;
     let ztunnel = "2026-11-22T14:39:24.727123Z\tinfo\taccess\tconnection complete\tsrc.addr=10.0.0.1:5 dst.addr=10.0.0.2:80 direction=\"inbound\" bytes_sent=1 bytes_recv=2 duration=\"5ms\"";
     let with_query = r#"{"log_schema":"meshwarden/1+query","start_time":"2026-11-22T14:39:24.727Z","path":"/a?b=c"}"#;
     let lines = [
@@ -241,7 +244,9 @@ fn formats_and_envelopes_are_counted() {
         let shown: Vec<String> = batch
             .formats
             .iter()
-            .map(|(format, envelope, lines)| format!("{lines} {format}{}", envelope.as_str().map_or(String::new(), |name| format!(" in {name}"))))
+            .map(|(format, envelope, lines)| {
+                format!("{lines} {format}{}", envelope.as_str().map_or(String::new(), |name| format!(" in {name}")))
+            })
             .collect();
         assert_eq!(
             shown,

@@ -37,7 +37,10 @@ fn what_filters_drop() {
         }),
         ("!connection.mtls", vec![HttpDenied, GrpcDenied, TcpDenied, Forbidden, TokenRefused, Answered]),
         ("connection.mtls == false", vec![HttpDenied, GrpcDenied, TcpDenied, Forbidden, TokenRefused, Answered]),
-        ("connection.mtls", vec![PlaintextRejected, PlaintextAccepted, HttpToUnknown, TcpToUnknown, BlackHole, HandshakeFailed]),
+        (
+            "connection.mtls",
+            vec![PlaintextRejected, PlaintextAccepted, HttpToUnknown, TcpToUnknown, BlackHole, HandshakeFailed],
+        ),
         (SAFE, vec![Answered]),
         (
             "has(connection.termination_details) || response.code_details.startsWith('rbac_access_denied')",

@@ -100,7 +100,8 @@ async fn a_users_folder_is_read_beside_the_built_in_ones() {
 async fn what_a_format_lets_detections_see_before_it_logs_a_line() {
     let sql = sql();
     let mut pack = Pack::built_in(&sql).await;
-    pack.add(&sql, "payload.sql", &detection("payload", GOOD).replace("requires", "reads_query = true\nrequires")).await;
+    pack.add(&sql, "payload.sql", &detection("payload", GOOD).replace("requires", "reads_query = true\nrequires"))
+        .await;
     let sights = |coverage: &Coverage| -> Vec<String> {
         let shown = |(detection, sight): (Arc<Detection>, Sight)| format!("{} {}", detection.header.id, sight.as_str());
         pack.sights(coverage).into_iter().map(shown).collect()
