@@ -84,7 +84,7 @@ impl Note {
         Note { weight: Weight::Risk, text: text.into() }
     }
 
-    pub(crate) fn note(text: impl Into<String>) -> Self {
+    pub(crate) fn hint(text: impl Into<String>) -> Self {
         Note { weight: Weight::Note, text: text.into() }
     }
 }

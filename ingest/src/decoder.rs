@@ -267,7 +267,13 @@ impl Assembly {
     }
 
     /// Writes the row of a line of a known shape, and tells its format. `None`: nothing was written, the plain way has to be gone.
-    fn known_line<'a>(&mut self, number: u64, line: &'a str, node: &'a Node<'_>, slots: &mut Slots<'a>) -> Option<LineFormat> {
+    fn known_line<'a>(
+        &mut self,
+        number: u64,
+        line: &'a str,
+        node: &'a Node<'_>,
+        slots: &mut Slots<'a>,
+    ) -> Option<LineFormat> {
         let Fast { shapes, texts, edges, scratch } = self.fast.as_mut()?;
         let line = access_log::trimmed(line);
         slots.clear();
@@ -313,7 +319,13 @@ impl Assembly {
     }
 
     /// Decodes a record the plain way; if it is none, `sample` is what is kept.
-    fn plain_line(&mut self, at: At, record: &[u8], (node, envelope): (&Node<'_>, Envelope), sample: &dyn Fn() -> Sample) {
+    fn plain_line(
+        &mut self,
+        at: At,
+        record: &[u8],
+        (node, envelope): (&Node<'_>, Envelope),
+        sample: &dyn Fn() -> Sample,
+    ) {
         let Assembly { options, source, received_at, builder, fast, .. } = self;
         let context = access_log::Context { options, source, line: at.line, received_at: *received_at };
         // a line with a shipper's keys beside its own is no shape of a proxy's

@@ -142,7 +142,8 @@ impl Envelopes {
         if line.is_empty() {
             return Unwrapped::Nothing;
         }
-        let record = Record { text: Cow::Borrowed(line), node: Node::default(), envelope: Envelope::None, begun_at: at };
+        let record =
+            Record { text: Cow::Borrowed(line), node: Node::default(), envelope: Envelope::None, begun_at: at };
         self.layers(record, Outermost::Line, names)
     }
 

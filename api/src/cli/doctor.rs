@@ -21,14 +21,15 @@ async fn format(args: DoctorFormatArgs, clock: SharedClock) -> Result<Exit, CliE
     let options = CoreOptions { detections: args.detect.detections.clone(), ..CoreOptions::default() };
     let core = Core::in_memory(Keep::Suspicious, options).await?;
     let pack = core.pack();
-    let (mut logs, mut meshes, mut unread): (Vec<PathBuf>, _, Vec<String>) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut logs, mut texts, mut unread): (Vec<PathBuf>, _, Vec<String>) = (Vec::new(), Vec::new(), Vec::new());
     for path in &args.paths {
         match kind(path) {
             Ok(Kind::Log) => logs.push(path.clone()),
-            Ok(Kind::Yaml(text)) => meshes.push(examine_mesh(&path.display().to_string(), &text, pack)),
+            Ok(Kind::Yaml(text)) => texts.push((path.display().to_string(), text)),
             Err(error) => unread.push(format!("{}: {error}", path.display())),
         }
     }
+    let meshes = examine_mesh(&texts, pack);
     let log = match logs.is_empty() {
         true => None,
         false => Some(examine_log(&logs, args.decode.options()?, clock.as_ref(), pack).await?),

@@ -136,10 +136,13 @@ impl Counts {
         }
         self.with_query += texts(&batch.rows, "path").filter(|path| path.contains('?')).count() as u64;
         self.twins.add(&batch.rows);
-        for extra in texts(&batch.rows, "extra") {
+        // ztunnel has names of its own
+        let (extras, reporters) = (column(&batch.rows, "extra"), column(&batch.rows, "reporter"));
+        for (extra, _) in extras.zip(reporters).filter(|(_, reporter)| *reporter != Some("ztunnel")) {
             if self.sampled >= SAMPLE {
                 break;
             }
+            let Some(extra) = extra else { continue };
             self.sampled += 1;
             let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(extra).unwrap_or_default();
             members.into_iter().for_each(|(name, _)| *self.unknown.entry(name).or_default() += 1);
@@ -205,13 +208,13 @@ impl Counts {
         let older = self.formats.get(LineFormat::OlderText);
         if older > 0 {
             notes.push(Note::risk(format!(
-                "{older} lines are of a text format without response code details (Istio before 1.9, or Envoy's own): only TCP and metadata \
-                 would tell a denial from the application's 403"
+                "text of Istio before 1.9, or Envoy's own ({older} lines), has no response code details: nothing tells a denial from the \
+                 application's own 403"
             )));
         }
         if self.ztunnel() > 0 {
-            notes.push(Note::note(format!(
-                "{} lines are ztunnel's, whose format cannot be changed: it sees connections, no requests; a waypoint's log has those",
+            notes.push(Note::hint(format!(
+                "ztunnel's lines ({}): their format cannot be changed; they are connections, the requests are in a waypoint's log",
                 self.ztunnel()
             )));
         }
@@ -228,7 +231,7 @@ impl Counts {
             let more = unknown.len().saturating_sub(NAMES);
             let names: Vec<&str> = unknown.iter().take(NAMES).map(|(name, _)| name.as_str()).collect();
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            notes.push(Note::note(format!(
+            notes.push(Note::hint(format!(
                 "keys that no column takes, they stay in extra: {}{more}; if one of them is a key of the recommended format by another name, \
                  say so with --field YOURS=OURS",
                 names.join(", ")
@@ -238,7 +241,7 @@ impl Counts {
             [("ambiguous_quoted", "quoted fields"), ("ambiguous_server_name", "the server name and the route")]
         {
             if let Some(lines) = self.unknown.get(key) {
-                notes.push(Note::note(format!(
+                notes.push(Note::hint(format!(
                     "of {} sampled lines {lines} leave {text} in doubt, because somebody sent quotes or blanks: JSON leaves no doubt",
                     self.sampled
                 )));
@@ -250,6 +253,10 @@ impl Counts {
 
 /// The values of a text column that are not null.
 fn texts<'r>(rows: &'r RecordBatch, name: &str) -> impl Iterator<Item = &'r str> {
+    column(rows, name).flatten()
+}
+
+fn column<'r>(rows: &'r RecordBatch, name: &str) -> impl Iterator<Item = Option<&'r str>> {
     let column = rows.column_by_name(name).and_then(|column| column.as_string_view_opt());
-    column.into_iter().flat_map(|column| column.iter().flatten())
+    column.into_iter().flat_map(|column| column.iter())
 }

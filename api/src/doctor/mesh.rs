@@ -22,17 +22,25 @@ pub(crate) struct MeshReport {
     pub(crate) notes: Vec<Note>,
 }
 
-/// Examines a configuration.
-pub(crate) fn examine(input: &str, text: &str, pack: &Pack) -> MeshReport {
-    let mesh = MeshFormats::parse(text);
-    let problems = mesh.problems.iter().map(|problem| Note::wrong(problem.to_string()));
-    let notes = problems.chain(telemetry::of_the_mesh(&mesh)).collect();
-    MeshReport {
-        input: input.to_owned(),
-        providers: mesh.providers.iter().map(|provider| provider::examine(provider, pack)).collect(),
-        telemetries: telemetry::examine(&mesh),
-        notes: sorted(notes),
+/// Examines configurations, of (file, text) each. They are of one mesh: a Telemetry may name providers of another file.
+pub(crate) fn examine(texts: &[(String, String)], pack: &Pack) -> Vec<MeshReport> {
+    let meshes: Vec<MeshFormats> = texts.iter().map(|(_, text)| MeshFormats::parse(text)).collect();
+    let mut all = MeshFormats::default();
+    for mesh in &meshes {
+        all.providers.extend(mesh.providers.iter().cloned());
+        all.default_providers.extend(mesh.default_providers.iter().cloned());
+        all.telemetries.extend(mesh.telemetries.iter().cloned());
     }
+    let report = |((input, _), mesh): (&(String, String), &MeshFormats)| {
+        let problems = mesh.problems.iter().map(|problem| Note::wrong(problem.to_string()));
+        MeshReport {
+            input: input.clone(),
+            providers: mesh.providers.iter().map(|provider| provider::examine(provider, pack)).collect(),
+            telemetries: telemetry::examine(mesh, &all),
+            notes: sorted(problems.chain(telemetry::of_the_mesh(mesh, &all)).collect()),
+        }
+    };
+    texts.iter().zip(&meshes).map(report).collect()
 }
 
 impl MeshReport {

@@ -72,7 +72,7 @@ pub(crate) fn examine(provider: &Provider, pack: &Pack) -> ProviderReport {
         format.notes(provider, &mut notes);
         schema_note(&report, &format, &mut notes);
     } else if format.is_protobuf(provider) {
-        notes.push(Note::note(
+        notes.push(Note::hint(
             "Envoy's access-log service has no format: its messages carry principals, TLS and the RBAC metadata as they are, but also whole \
              JWT payloads and query strings",
         ));
@@ -165,7 +165,7 @@ impl Format {
             } else if let Some(formatter) = operator.needs_formatter()
                 && provider.name.is_none()
             {
-                notes.push(Note::note(format!(
+                notes.push(Note::hint(format!(
                     "{operator} needs the formatter {formatter} beside the format, or Envoy refuses the listener"
                 )));
             }
@@ -197,7 +197,7 @@ fn label_notes(label: &Label, provider: &Provider, notes: &mut Vec<Note>) {
             "label {name} has the name of the key {key}, but says something else, and would be taken for it: give it another name"
         ))),
         LabelUse::Repeats(key) => {
-            notes.push(Note::note(format!("label {name} repeats {key}, which another label feeds; it stays in extra")));
+            notes.push(Note::hint(format!("label {name} repeats {key}, which another label feeds; it stays in extra")));
         }
         // values of an object or a list
         LabelUse::Nested => {
@@ -236,7 +236,7 @@ fn ambiguities(found: &[Ambiguity], notes: &mut Vec<Note>) {
     let names: BTreeSet<&str> = quotes.iter().map(|ambiguity| ambiguity.operator.as_str()).collect();
     if !names.is_empty() {
         let names: Vec<&str> = names.into_iter().collect();
-        notes.push(Note::note(format!(
+        notes.push(Note::hint(format!(
             "Envoy does not escape a double quote inside {}: a line with one is a reject where it can be read in two ways; JSON leaves no doubt",
             names.join(", ")
         )));

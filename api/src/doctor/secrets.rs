@@ -2,6 +2,8 @@
 //!
 //! meshwarden takes secrets out of what it keeps (query parameters, JWTs); whoever reads the log file itself still reads them.
 
+use std::collections::BTreeMap;
+
 use ingest::Operator;
 
 use super::Note;
@@ -20,14 +22,16 @@ const HEADERS: [&str; 9] = [
 ];
 
 /// What of a request an operator reveals.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reveals {
     /// A secret by its nature.
     Secret,
-    /// A query string, where secrets often are.
-    Query,
     /// All that a token says.
     Payload,
+    /// A query string, where secrets often are.
+    Query,
+    /// The query string of the page before, mostly another site's.
+    Referer,
     /// A certificate of some thousand bytes.
     Certificate,
 }
@@ -41,7 +45,8 @@ pub(crate) fn revealed(operator: &Operator) -> Option<Reveals> {
         "REQ" | "REQ_WITHOUT_QUERY" | "RESP" | "TRAILER" if HEADERS.iter().any(|name| named(name)) => {
             Some(Reveals::Secret)
         }
-        "REQ" if named(":path") || named("x-envoy-original-path") || named("referer") => Some(Reveals::Query),
+        "REQ" if named(":path") || named("x-envoy-original-path") => Some(Reveals::Query),
+        "REQ" if named("referer") => Some(Reveals::Referer),
         "QUERY_PARAM" | "QUERY_PARAMS" => Some(Reveals::Query),
         "PATH" => (argument.split(':').next() != Some("NQ")).then_some(Reveals::Query),
         "DYNAMIC_METADATA" => {
@@ -55,49 +60,38 @@ pub(crate) fn revealed(operator: &Operator) -> Option<Reveals> {
 
 /// One note for each kind of secret.
 pub(crate) fn notes<'o>(operators: impl IntoIterator<Item = &'o Operator>) -> Vec<Note> {
-    let mut found: [Vec<String>; 4] = Default::default();
-    let [secrets, queries, payloads, certificates] = &mut found;
+    let mut found: BTreeMap<Reveals, Vec<String>> = BTreeMap::new();
     for operator in operators {
-        let list = match revealed(operator) {
-            None => continue,
-            Some(Reveals::Secret) => &mut *secrets,
-            Some(Reveals::Query) => &mut *queries,
-            Some(Reveals::Payload) => &mut *payloads,
-            Some(Reveals::Certificate) => &mut *certificates,
-        };
+        let Some(reveals) = revealed(operator) else { continue };
+        let list = found.entry(reveals).or_default();
         if !list.contains(&operator.to_string()) {
             list.push(operator.to_string());
         }
     }
-    let said = |list: &[String]| list.join(", ");
-    let mut notes = Vec::new();
-    if !secrets.is_empty() {
-        notes.push(Note::risk(format!(
-            "{} writes secrets into the log: take it out of the format; meshwarden redacts tokens in what it keeps, not in the file",
-            said(secrets)
-        )));
+    found.into_iter().map(|(reveals, operators)| note(reveals, &operators.join(", "))).collect()
+}
+
+fn note(reveals: Reveals, operators: &str) -> Note {
+    match reveals {
+        Reveals::Secret => Note::risk(format!(
+            "secrets get into the file by {operators}: take that out of the format; meshwarden redacts tokens in what it keeps, not in the file"
+        )),
+        Reveals::Payload => Note::risk(format!(
+            "all claims of every token, personal data among them, get into the file by {operators}: log single claims, such as \
+             %DYNAMIC_METADATA(envoy.filters.http.jwt_authn:payload:sub)%"
+        )),
+        Reveals::Query => Note::risk(format!(
+            "query strings, where tokens often are, get into the file by {operators}: whoever reads the file reads them (meshwarden redacts \
+             its own copy); %REQ_WITHOUT_QUERY(...)% leaves them out"
+        )),
+        Reveals::Referer => Note::hint(format!(
+            "query strings of the page before get into the file by {operators}: %REQ_WITHOUT_QUERY(REFERER)% leaves them out"
+        )),
+        Reveals::Certificate => Note::hint(format!(
+            "a whole certificate gets into every line by {operators}: %DOWNSTREAM_PEER_URI_SAN% and %DOWNSTREAM_PEER_FINGERPRINT_256% say \
+             who it is, too"
+        )),
     }
-    if !payloads.is_empty() {
-        notes.push(Note::risk(format!(
-            "{} writes all claims of every token, personal data among them: log single claims, such as \
-             %DYNAMIC_METADATA(envoy.filters.http.jwt_authn:payload:sub)%",
-            said(payloads)
-        )));
-    }
-    if !queries.is_empty() {
-        notes.push(Note::risk(format!(
-            "{} logs query strings, where tokens often are: whoever reads the file reads them (meshwarden redacts its own copy); \
-             %REQ_WITHOUT_QUERY(...)% leaves them out",
-            said(queries)
-        )));
-    }
-    if !certificates.is_empty() {
-        notes.push(Note::note(format!(
-            "{} writes a whole certificate on every line; %DOWNSTREAM_PEER_URI_SAN% and %DOWNSTREAM_PEER_FINGERPRINT_256% say who it is",
-            said(certificates)
-        )));
-    }
-    notes
 }
 
 #[cfg(test)]
@@ -114,7 +108,7 @@ mod tests {
             ("%REQ(X-A?AUTHORIZATION)%", Some(Reveals::Secret)),
             ("%REQ(:PATH)%", Some(Reveals::Query)),
             ("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%", Some(Reveals::Query)),
-            ("%REQ(REFERER)%", Some(Reveals::Query)),
+            ("%REQ(REFERER)%", Some(Reveals::Referer)),
             ("%QUERY_PARAM(token)%", Some(Reveals::Query)),
             ("%PATH%", Some(Reveals::Query)),
             ("%PATH(WQ:ORIG)%", Some(Reveals::Query)),
@@ -138,7 +132,7 @@ mod tests {
             ingest::TextFormat::compile("%REQ(:PATH)% %REQ(:PATH)% %PATH% %REQ(COOKIE)% %RESPONSE_CODE%").unwrap();
         let notes = notes(format.operators());
         let shown: Vec<&str> =
-            notes.iter().filter_map(|note| note.text.split(" writes ").next()?.split(" logs ").next()).collect();
+            notes.iter().filter_map(|note| note.text.split(" by ").nth(1)?.split(": ").next()).collect();
         assert_eq!(shown, ["%REQ(COOKIE)%", "%REQ(:PATH)%, %PATH%"]);
     }
 }

@@ -37,17 +37,17 @@ pub(crate) struct RuleReport {
     pub(crate) notes: Vec<Note>,
 }
 
-/// Examines every Telemetry.
-pub(crate) fn examine(mesh: &MeshFormats) -> Vec<TelemetryReport> {
-    mesh.telemetries.iter().map(|telemetry| one(telemetry, mesh)).collect()
+/// Examines every Telemetry of a file; `all` is what all files say.
+pub(crate) fn examine(file: &MeshFormats, all: &MeshFormats) -> Vec<TelemetryReport> {
+    file.telemetries.iter().map(|telemetry| one(telemetry, all)).collect()
 }
 
-/// What the configuration as a whole does not do that it seems to.
-pub(crate) fn of_the_mesh(mesh: &MeshFormats) -> Vec<Note> {
+/// What the MeshConfig of a file does not do that it seems to; `mesh` is what all files say.
+pub(crate) fn of_the_mesh(file: &MeshFormats, mesh: &MeshFormats) -> Vec<Note> {
     let mut notes = Vec::new();
     let by_file = built_in(mesh);
     let names = |names: &[String]| names.join(", ");
-    if !mesh.default_providers.is_empty() {
+    if !file.default_providers.is_empty() {
         if by_file.is_some() && !mesh.default_providers.iter().any(|name| is(name, BUILT_IN)) {
             notes.push(Note::risk(format!(
                 "accessLogFile is not used: defaultProviders.accessLogging ({}) stands in its place",
@@ -67,9 +67,9 @@ pub(crate) fn of_the_mesh(mesh: &MeshFormats) -> Vec<Note> {
             mesh.telemetries.iter().flat_map(|telemetry| &telemetry.access_logging).flat_map(|rule| &rule.providers);
         named.chain(&mesh.default_providers).any(|other| is(other, name))
     };
-    let extensions = mesh.providers.iter().filter_map(|provider| provider.name.as_deref());
+    let extensions = file.providers.iter().filter_map(|provider| provider.name.as_deref());
     for name in extensions.filter(|name| !is(name, BUILT_IN) && !used(name)) {
-        notes.push(Note::note(format!("nothing here switches {name} on: a Telemetry has to name it (the one printed by 'meshwarden format istio' shows how)")));
+        notes.push(Note::hint(format!("nothing here switches {name} on: a Telemetry has to name it (the one printed by 'meshwarden format istio' shows how)")));
     }
     sorted(notes)
 }
@@ -107,7 +107,7 @@ fn one(telemetry: &Telemetry, mesh: &MeshFormats) -> TelemetryReport {
     }
     notes.extend(twice(&active, mesh));
     if built_in(mesh).is_some() && !active.is_empty() && !active.iter().any(|name| is(name, BUILT_IN)) {
-        notes.push(Note::note(
+        notes.push(Note::hint(
             "where this applies, accessLogFile of the MeshConfig is not used: only the providers named here log",
         ));
     }
@@ -157,7 +157,7 @@ fn rule(rule: &AccessLogging, effective: &[String], mesh: &MeshFormats) -> RuleR
     for name in rule.providers.iter().filter(|name| !is(name, BUILT_IN) && provider(mesh, name).is_none()) {
         notes.push(match mesh.providers.is_empty() {
             true => {
-                Note::note(format!("{name} is not defined here: give the MeshConfig, too, to have its format examined"))
+                Note::hint(format!("{name} is not defined here: give the MeshConfig, too, to have its format examined"))
             }
             false => Note::wrong(format!(
                 "no extensionProviders here defines {name}: Istio passes it over, and nothing is logged by it"

@@ -247,9 +247,8 @@ fn every_flag_has_help_an_example_and_a_variable() {
     let mut program = api::cli::Cli::command();
     program.build();
     let mut variables = 0;
-    let (top, below): (Vec<_>, Vec<_>) =
-        program.get_subcommands().map(|command| (command, command.get_subcommands().collect::<Vec<_>>())).unzip();
-    let commands = top.into_iter().chain(below.into_iter().flatten());
+    let commands = program.get_subcommands().filter(|command| command.get_name() != "help");
+    let commands = commands.flat_map(|command| std::iter::once(command).chain(command.get_subcommands()));
     for command in commands.filter(|command| command.get_name() != "help") {
         let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         assert!(examples.contains("Example"), "{} has no example", command.get_name());

@@ -19,9 +19,10 @@ meshConfig:
 fn notes(yaml: &str) -> Vec<String> {
     let mesh = MeshFormats::parse(yaml);
     assert_eq!(mesh.problems, [], "{yaml}");
-    let telemetries = examine(&mesh);
+    let telemetries = examine(&mesh, &mesh);
     let rules = telemetries.iter().flat_map(|telemetry| &telemetry.rules).flat_map(|rule| rule.notes.clone());
-    let all = rules.chain(telemetries.iter().flat_map(|telemetry| telemetry.notes.clone())).chain(of_the_mesh(&mesh));
+    let all =
+        rules.chain(telemetries.iter().flat_map(|telemetry| telemetry.notes.clone())).chain(of_the_mesh(&mesh, &mesh));
     all.map(|note| format!("{} {}", note.weight.as_str(), note.text)).collect()
 }
 
