@@ -194,7 +194,9 @@ proptest! {
     fn every_value_of_an_unknown_key_is_in_extra(name in "[a-z\"\\\\]{1,6}", value in "\\PC{1,12}") {
         prop_assume!(crate::key::Key::from_name(&name).is_none() && value != "-");
         let line = serde_json::json!({ "start_time": 5, (name.as_str()): value.as_str() }).to_string();
-        let batches = decode(DecodeOptions::default(), &[line.as_bytes()]);
+        // some names are those of secrets
+        let options = DecodeOptions { redaction: crate::Redaction::none(), ..DecodeOptions::default() };
+        let batches = decode(options, &[line.as_bytes()]);
         let extra = batches[0].rows.column(schema::index("extra").unwrap()).as_string_view().value(0).to_owned();
         let extra: serde_json::Value = serde_json::from_str(&extra).unwrap();
         prop_assert_eq!(extra, serde_json::json!({ (name.as_str()): value.as_str() }));
