@@ -93,9 +93,8 @@ impl Events {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = error.map(str::to_owned);
     }
 
-    /// The sink runs.
+    /// The sink runs. Its place is told when the outbox was counted: before that, what is pending would seem to be nothing.
     pub(super) fn started(&self, place: i64) {
-        self.place.store(place, Relaxed);
         tracing::info!(sink = self.sink, kind = self.kind, place, "sink started");
     }
 
