@@ -83,6 +83,8 @@ enum State {
 
 struct Zstd {
     decoder: ZstdDecoder<'static>,
+    /// Bytes to the end of the part that the decoder is in (a header, a block, a checksum), as it says.
+    next: usize,
     /// In the middle of a frame.
     inside: bool,
 }
@@ -206,27 +208,50 @@ impl State {
                     inflated: 0,
                     detail: format!("the decoder does not start: {error}"),
                 })?;
-                State::Zstd(Zstd { decoder, inside: false })
+                State::Zstd(Zstd { decoder, next: 0, inside: false })
             }
         })
     }
 }
 
 impl Zstd {
-    fn push(&mut self, bytes: &[u8], sink: &mut Sink, each: &mut dyn FnMut(&[u8])) -> Result<(), InflateError> {
+    /// One part at a time: with an error the decoder keeps what it made in that call, and how much that is must not depend on the pieces in
+    /// which the bytes come.
+    fn push(&mut self, mut bytes: &[u8], sink: &mut Sink, each: &mut dyn FnMut(&[u8])) -> Result<(), InflateError> {
+        // before a block's end the decoder asks for the next one's header, too
+        const BLOCK_HEADER: usize = 3;
         let mut piece = vec![0; PIECE];
+        while !bytes.is_empty() {
+            let part = match self.next.saturating_sub(BLOCK_HEADER) {
+                0 => self.next.max(1),
+                part => part,
+            };
+            let (now, later) = bytes.split_at(part.min(bytes.len()));
+            self.part(now, &mut piece, sink, each)?;
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn part(
+        &mut self,
+        bytes: &[u8],
+        piece: &mut [u8],
+        sink: &mut Sink,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), InflateError> {
         let mut input = InBuffer::around(bytes);
         loop {
-            let mut output = OutBuffer::around(piece.as_mut_slice());
+            let mut output = OutBuffer::around(piece);
             let at = input.pos();
             if at < bytes.len() {
                 self.inside = true;
             }
-            let hint =
+            self.next =
                 self.decoder.run(&mut input, &mut output).map_err(|error| sink.corrupt(Encoding::Zstd, error))?;
             let made = output.as_slice().len();
             // 0 says that a frame is complete and all of it was handed out
-            self.inside = hint != 0 && (self.inside || made > 0);
+            self.inside = self.next != 0 && (self.inside || made > 0);
             sink.hand_on(output.as_slice(), each)?;
             let full = made == PIECE;
             if input.pos() == bytes.len() && !full {

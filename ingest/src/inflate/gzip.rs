@@ -177,20 +177,21 @@ impl Gunzip {
         loop {
             let (read, made) = (self.deflate.total_in(), self.deflate.total_out());
             let status = self.deflate.decompress(bytes, &mut self.piece, FlushDecompress::None);
-            let status = status.map_err(|error| Error::Corrupt(error.to_string()))?;
             let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or(usize::MAX);
             let read = count(self.deflate.total_in(), read);
             let made = count(self.deflate.total_out(), made);
             bytes = bytes.get(read..).unwrap_or_default();
             let piece = self.piece.get(..made).unwrap_or_default();
             self.crc.update(piece);
+            // what came before an error was made, too: how much of it must not depend on the pieces in which the bytes come
             each(piece).map_err(Error::Sink)?;
+            let status = status.map_err(|error| Error::Corrupt(error.to_string()))?;
             if status == Status::StreamEnd {
                 self.state = State::End([0; 8], 0);
                 return Ok(bytes);
             }
-            // a full piece may have left output inside
-            if bytes.is_empty() && made < self.piece.len() {
+            // without more input, too, there may be output inside: the rest of a run
+            if bytes.is_empty() && made == 0 {
                 return Ok(bytes);
             }
             if read == 0 && made == 0 {

@@ -156,20 +156,55 @@ fn errors_read_well() {
     );
 }
 
+/// With checksums, in several blocks.
+fn checked(data: &[u8]) -> Vec<u8> {
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.include_checksum(true).unwrap();
+    for block in data.chunks(data.len() / 3 + 1) {
+        encoder.write_all(block).unwrap();
+        encoder.flush().unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+/// In any pieces the same comes out, and the same error.
+fn assert_cutting_changes_nothing(bytes: &[u8], size: usize, limit: u64) -> Result<(), TestCaseError> {
+    let whole = inflate(Inflater::new(Some(limit)), bytes, bytes.len());
+    prop_assert_eq!(inflate(Inflater::new(Some(limit)), bytes, size), whole);
+    Ok(())
+}
+
+#[test]
+fn runs_are_handed_on_as_far_as_they_go() {
+    for bytes in both(&vec![b'a'; 1 << 20]) {
+        for cut in 0..bytes.len() {
+            let (start, _) = bytes.split_at(cut);
+            assert_cutting_changes_nothing(start, 1, 1 << 30).unwrap();
+        }
+    }
+}
+
 proptest! {
     #[test]
-    fn no_panic_on_any_bytes(data in prop::collection::vec(any::<u8>(), 0..300), magic in 0usize..3, size in 1usize..50) {
+    fn any_bytes_end_alike_in_any_pieces(data in prop::collection::vec(any::<u8>(), 0..300), magic in 0usize..3, size in 1usize..50) {
         let magics: [&[u8]; 3] = [b"", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"];
-        let bytes = [magics[magic], &data].concat();
-        let _ = inflate(Inflater::new(Some(1 << 20)), &bytes, size);
+        assert_cutting_changes_nothing(&[magics[magic], &data].concat(), size, 1 << 20)?;
     }
 
     #[test]
-    fn no_panic_on_a_damaged_stream(at in any::<prop::sample::Index>(), bit in 0u8..8, size in 1usize..50) {
-        for mut bytes in both(&b"some text, some text\n".repeat(20)) {
+    fn a_damaged_stream_ends_alike_in_any_pieces(
+        at in any::<prop::sample::Index>(),
+        bit in 0u8..8,
+        lines in 1usize..200,
+        size in 1usize..50,
+        limit in prop_oneof![Just(100), Just(1 << 20)],
+    ) {
+        let data: String = (0..lines).map(|n| format!("some text, {}\n", n * n)).collect();
+        let [gzipped, zstded] = both(data.as_bytes());
+        for mut bytes in [gzipped, zstded, checked(data.as_bytes())] {
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
-            let _ = inflate(Inflater::new(Some(1 << 20)), &bytes, size);
+            assert_cutting_changes_nothing(&bytes, size, limit)?;
         }
     }
 }
