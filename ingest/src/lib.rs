@@ -1,9 +1,9 @@
 //! meshwarden's inbound edge: bytes from the mesh in, Arrow batches of access logs and rejects out.
 //!
 //! ```text
-//! bytes ─▶ Inflater ─▶ Decoder::push ─▶ lines ─▶ canonical keys ─▶ row ─▶ next_batch / finish
-//!                                         │           json, text      └──▶ reject
-//!                                         └─ bounded before memory
+//! bytes ─▶ Inflater ─▶ Decoder ─▶ lines ─▶ envelopes ─▶ canonical keys ─▶ secrets out ─▶ row ─▶ next_batch / finish
+//!                                   │                     json, text, ztunnel              └──▶ reject
+//!                                   └─ bounded before memory
 //! ```
 //!
 //! This is the core: it does no I/O and reads no clock. Decoding never fails: a line becomes a row or a reject, and a
