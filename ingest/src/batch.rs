@@ -23,6 +23,7 @@ use crate::line_format::{Envelope, LineFormat, LineFormats};
 use crate::reject::Reject;
 use crate::row::{Row, Value};
 use crate::schema::{self, ACCESS_LOGS, Col, ColumnType, REJECTS};
+use crate::wanted::{Level, Wanted};
 use arena::Arena;
 use column::{Column, Nulls};
 
@@ -31,6 +32,9 @@ use column::{Column, Nulls};
 pub(crate) struct BatchBuilder {
     source: String,
     received_at: DateTime<Utc>,
+    wanted: Wanted,
+    /// What is wanted of the row that is being written.
+    level: Level,
     /// Counts the batches: an edge's number is good for one.
     generation: u64,
     arena: Arena,
@@ -63,11 +67,13 @@ struct Edges {
 const _: () = assert!(edge::COLUMNS.len() <= 64);
 
 impl BatchBuilder {
-    pub(crate) fn new(source: String, received_at: DateTime<Utc>) -> Self {
-        let columns = |columns: &[schema::Column]| columns.iter().map(|c| Column::new(c.data_type)).collect();
+    pub(crate) fn new(source: String, received_at: DateTime<Utc>, wanted: Wanted) -> Self {
+        let columns = |columns: &[schema::Column]| columns.iter().map(|c| Column::new(c.data_type, c.nullable)).collect();
         BatchBuilder {
             source,
             received_at,
+            level: *wanted.of(0),
+            wanted,
             generation: 0,
             arena: Arena::default(),
             block: None,
@@ -99,7 +105,11 @@ impl BatchBuilder {
     pub(crate) fn add_edge(&mut self, edge: &Edge) -> u32 {
         let mut cells = [0; edge::COLUMNS.len()];
         let mut valid = 0;
-        for (place, (cell, value)) in cells.iter_mut().zip(edge.values()).enumerate() {
+        let level = self.wanted.of(edge.signals);
+        for (place, ((cell, value), column)) in cells.iter_mut().zip(edge.values()).zip(edge::COLUMNS).enumerate() {
+            if !level.has(*column) {
+                continue;
+            }
             *cell = match value {
                 Value::Null => continue,
                 Value::Text(text) => self.arena.view(text),
@@ -116,15 +126,25 @@ impl BatchBuilder {
         u32::try_from(self.edges.cells.len() - 1).unwrap_or(u32::MAX)
     }
 
+    /// Begins a row with these signals, and tells what is wanted of it.
+    #[inline]
+    pub(crate) fn begin_row(&mut self, signals: i64) -> Level {
+        self.level = *self.wanted.of(signals);
+        self.level
+    }
+
     /// Number of the row that is being written.
     #[inline]
     fn row(&self) -> usize {
         self.edges.rows.len()
     }
 
-    /// Sets a text of the row that is being written.
+    /// Sets a text of the row that is being written, if it is wanted.
     #[inline]
     pub(crate) fn text(&mut self, column: Col, text: &str) {
+        if !self.level.has(column) {
+            return;
+        }
         let (row, view) = (self.row(), self.arena.view(text));
         if let Some(column) = self.columns.get_mut(column as usize) {
             column.set_view(row, view);
@@ -134,6 +154,9 @@ impl BatchBuilder {
     /// Sets a 64-bit number or a time.
     #[inline]
     pub(crate) fn int64(&mut self, column: Col, value: i64) {
+        if !self.level.has(column) {
+            return;
+        }
         let row = self.row();
         if let Some(column) = self.columns.get_mut(column as usize) {
             column.set_int64(row, value);
@@ -143,6 +166,9 @@ impl BatchBuilder {
     /// Sets a 32-bit number.
     #[inline]
     pub(crate) fn int32(&mut self, column: Col, value: i32) {
+        if !self.level.has(column) {
+            return;
+        }
         let row = self.row();
         if let Some(column) = self.columns.get_mut(column as usize) {
             column.set_int32(row, value);
@@ -152,12 +178,14 @@ impl BatchBuilder {
     /// Ends the row that is being written: its edge, the number of its line, and the keys that the line carried.
     #[inline]
     pub(crate) fn end_row(&mut self, edge: u32, line: u64, keys: KeySet) {
-        let row = self.row();
-        self.digits.clear();
-        push_number(&mut self.digits, line);
-        let id = self.arena.made(&[&self.source, ":", &self.digits]);
-        if let Some(column) = self.columns.get_mut(Col::LogId as usize) {
-            column.set_view(row, id);
+        if self.level.has(Col::LogId) {
+            let row = self.row();
+            self.digits.clear();
+            push_number(&mut self.digits, line);
+            let id = self.arena.made(&[&self.source, ":", &self.digits]);
+            if let Some(column) = self.columns.get_mut(Col::LogId as usize) {
+                column.set_view(row, id);
+            }
         }
         self.edges.rows.push(edge);
         if self.alike.0 != keys {
@@ -180,9 +208,10 @@ impl BatchBuilder {
     }
 
     /// Appends a row as it is.
-    pub(crate) fn append(&mut self, row: &Row<'_>, edge: u32, line: u64, keys: KeySet) {
+    pub(crate) fn append(&mut self, row: &Row<'_>, (edge, signals): (u32, i64), line: u64, keys: KeySet) {
+        let level = self.begin_row(signals);
         for (column, value) in row.set_values() {
-            if edge::is_column(column) {
+            if edge::is_column(column) || !level.has_number(column) {
                 continue;
             }
             let number = self.row();
@@ -226,14 +255,13 @@ impl BatchBuilder {
         self.count_alike();
         self.count_same();
         let rows = self.row();
-        let source = self.arena.view(&self.source);
-        for row in 0..rows {
-            self.columns.get_mut(Col::Source as usize).into_iter().for_each(|column| column.set_view(row, source));
-            let received_at = self.received_at.timestamp_micros();
-            self.columns
-                .get_mut(Col::ReceivedAt as usize)
-                .into_iter()
-                .for_each(|column| column.set_int64(row, received_at));
+        if let Some(column) = self.columns.get_mut(Col::Source as usize).filter(|_| self.wanted.anywhere(Col::Source)) {
+            column.fill_view(rows, self.arena.view(&self.source));
+        }
+        if let Some(column) =
+            self.columns.get_mut(Col::ReceivedAt as usize).filter(|_| self.wanted.anywhere(Col::ReceivedAt))
+        {
+            column.fill_int64(rows, self.received_at.timestamp_micros());
         }
         std::mem::take(&mut self.edges).gather(&mut self.columns);
         let buffers: Arc<[Buffer]> = self.arena.take().into();

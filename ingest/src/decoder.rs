@@ -76,7 +76,7 @@ impl Decoder {
         Decoder {
             blocks: Blocks::new(options.max_line_bytes.min(LONGEST_LINE)),
             assembly: Assembly {
-                builder: BatchBuilder::new(source.clone(), received_at),
+                builder: BatchBuilder::new(source.clone(), received_at, options.wanted.clone()),
                 envelopes: Envelopes::new(options.max_line_bytes.min(LONGEST_LINE)),
                 fast: Some(Fast::default()),
                 options,
@@ -400,7 +400,7 @@ fn append(builder: &mut BatchBuilder, line: u64, row: &Row<'_>, derived: &Derive
     let Derived { carried, taken, reporter, direction } = *derived;
     let edge = Edge::of(row, taken, reporter, direction);
     let number = builder.add_edge(&edge);
-    builder.append(row, number, line, carried);
+    builder.append(row, (number, edge.signals), line, carried);
     (edge, number)
 }
 

@@ -165,6 +165,8 @@ pub(crate) struct Edge {
     pub(crate) taken: KeySet,
     pub(crate) reporter: Option<Reporter>,
     pub(crate) direction: Option<Direction>,
+    /// Bits of [`crate::schema::signals`].
+    pub(crate) signals: i64,
     /// The keys of [`TEXTS`] in whose text there is no secret, should it come into `extra`.
     pub(crate) harmless: KeySet,
 }
@@ -173,7 +175,11 @@ impl Edge {
     /// The edge of a row that was derived the plain way.
     pub(crate) fn of(row: &Row<'_>, taken: KeySet, reporter: Option<Reporter>, direction: Option<Direction>) -> Self {
         let values = COLUMNS.iter().map(|column| row.get(*column).to_owned()).collect();
-        Edge { values, taken: taken.within(TEXTS), reporter, direction, harmless: KeySet::EMPTY }
+        let signals = match row.get(Col::Signals) {
+            Value::Int64(signals) => *signals,
+            _ => 0,
+        };
+        Edge { values, taken: taken.within(TEXTS), reporter, direction, signals, harmless: KeySet::EMPTY }
     }
 
     /// Its values, in the order of [`COLUMNS`].

@@ -114,6 +114,9 @@ impl KeySet {
     /// No key.
     pub(crate) const EMPTY: KeySet = KeySet(0);
 
+    /// Every key.
+    pub(crate) const ALL: KeySet = KeySet((1 << KEY_COUNT) - 1);
+
     /// All keys of the recommended format: what a line that says `"log_schema":"meshwarden/1"` carries, whether or not
     /// `omit_empty_values` dropped its nulls.
     pub(crate) const RECOMMENDED: KeySet = KeySet(((1 << KEY_COUNT) - 1) & !(1 << Key::UpstreamServiceTime as u8));

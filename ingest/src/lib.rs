@@ -53,6 +53,7 @@ mod time;
 mod time_format;
 mod transport;
 mod unchecked;
+mod wanted;
 mod ztunnel;
 
 pub use coverage::Coverage;
@@ -67,3 +68,4 @@ pub use options::{DecodeOptions, Formats, GatewayNames, GatewayNamesError};
 pub use redact::Redaction;
 pub use reject::{Reject, RejectReason};
 pub use time_format::TimeFormatError;
+pub use wanted::{UnknownColumn, Wanted};

@@ -9,6 +9,7 @@ use crate::json_format::JsonFormat;
 use crate::redact::Redaction;
 use crate::time;
 use crate::time_format::TimeFormat;
+use crate::wanted::Wanted;
 
 /// How lines are decoded. The defaults suit a mesh with Istio's defaults.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct DecodeOptions {
     pub redaction: Redaction,
     /// Formats of the mesh's configuration, beside the defaults.
     pub formats: Formats,
+    /// Which columns are decoded (all).
+    pub wanted: Wanted,
 }
 
 /// Formats of a mesh's configuration. Filled by [`DecodeOptions::add_text_format`] and [`DecodeOptions::add_json_format`].
@@ -92,6 +95,7 @@ impl Default for DecodeOptions {
             gateways: GatewayNames::default(),
             redaction: Redaction::default(),
             formats: Formats::default(),
+            wanted: Wanted::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use crate::batch::BatchBuilder;
 use crate::edge::{self, Edge};
-use crate::endpoints::Addresses;
+use crate::endpoints::{Addresses, Endpoints};
 use crate::fields::integer;
 use crate::key::{KEY_COUNT, Key, KeySet};
 use crate::options::DecodeOptions;
@@ -80,8 +80,9 @@ pub(crate) fn write(
     let started = slots.get(Key::StartTime).and_then(|text| options.start_time(text))?;
     let mut taken = edge.taken.with(Key::StartTime);
     let mut duration = None;
+    let level = rows.begin_row(edge.signals);
     rows.int64(Col::Time, started);
-    for key in slots.present().without(edge::TEXTS).iter() {
+    for key in slots.present().without(edge::TEXTS).within(level.keys).iter() {
         let text = slots.get(key).unwrap_or_default();
         match PLANS.get(key as usize).copied().unwrap_or(Plan::Other) {
             Plan::Text(column) => rows.text(column, &redaction.of(key, text)),
@@ -110,7 +111,10 @@ pub(crate) fn write(
     }
     rows.int64(Col::EndedAt, time::ended_at(started, duration));
 
-    let ends = addresses.endpoints(edge.reporter, edge.direction);
+    let ends = match level.ends {
+        true => addresses.endpoints(edge.reporter, edge.direction),
+        false => Endpoints::default(),
+    };
     for (column, ip) in [
         (Col::SourceIp, &ends.source_ip),
         (Col::ClaimedClientIp, &ends.claimed_client_ip),
@@ -126,7 +130,7 @@ pub(crate) fn write(
         }
     }
     let left = slots.present().without(taken.union(ends.taken));
-    if !left.is_empty() || slots.has_rest() {
+    if level.has(Col::Extra) && (!left.is_empty() || slots.has_rest()) {
         scratch.clear();
         slots.write_extra(left, layout, scratch);
         let unsure = left.without(edge.harmless).iter().any(|key| !HARMLESS.has(key) || !is_plain(slots.get(key)));

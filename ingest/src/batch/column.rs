@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryViewArray, BooleanArray, Int32Array, Int64Array, TimestampMicrosecondArray, new_null_array,
+    Array as _, ArrayRef, BinaryViewArray, BooleanArray, Int32Array, Int64Array, TimestampMicrosecondArray, make_array,
+    new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 
@@ -14,6 +15,7 @@ use crate::unchecked::string_views;
 #[derive(Debug)]
 pub(super) struct Column {
     data_type: ColumnType,
+    nullable: bool,
     cells: Cells,
     valid: Bits,
     /// Rows for which room is made at first.
@@ -47,6 +49,15 @@ impl Bits {
         if let Some(word) = self.0.get_mut(word) {
             *word |= 1 << (row % 64);
         }
+    }
+
+    /// The first `rows` bits are set.
+    fn all(rows: usize) -> Self {
+        let mut words = vec![u64::MAX; rows.div_ceil(64)];
+        if let Some(last) = words.last_mut().filter(|_| !rows.is_multiple_of(64)) {
+            *last = (1 << (rows % 64)) - 1;
+        }
+        Bits(words)
     }
 
     #[cold]
@@ -94,8 +105,9 @@ macro_rules! set {
 }
 
 impl Column {
-    pub(super) fn new(data_type: ColumnType) -> Self {
-        Column { data_type, cells: Cells::None, valid: Bits::default(), expected: 0 }
+    /// A cell that is not set is null; empty or 0 where the column is not nullable.
+    pub(super) fn new(data_type: ColumnType, nullable: bool) -> Self {
+        Column { data_type, nullable, cells: Cells::None, valid: Bits::default(), expected: 0 }
     }
 
     /// Makes room for so many rows when the first is set.
@@ -118,6 +130,18 @@ impl Column {
         set!(self, row, Int32, value, 0);
     }
 
+    /// Sets all of the first `rows` cells, where nothing was set before.
+    pub(super) fn fill_view(&mut self, rows: usize, view: u128) {
+        self.cells = Cells::Text(vec![view; rows]);
+        self.valid = Bits::all(rows);
+    }
+
+    /// The same, for a 64-bit number or a time.
+    pub(super) fn fill_int64(&mut self, rows: usize, value: i64) {
+        self.cells = Cells::Int64(vec![value; rows]);
+        self.valid = Bits::all(rows);
+    }
+
     pub(super) fn set_boolean(&mut self, row: usize, value: bool) {
         if matches!(self.cells, Cells::None) {
             self.cells = Cells::Boolean(Bits::default());
@@ -138,14 +162,15 @@ impl Column {
 
     /// The array of the first `rows` cells; the column starts anew. `nulls` has an array of nulls of each type that was needed before.
     pub(super) fn finish(&mut self, rows: usize, buffers: &Arc<[Buffer]>, nulls: &mut Nulls) -> ArrayRef {
-        let valid = NullBuffer::new(std::mem::take(&mut self.valid).buffer(rows));
-        let valid = Some(valid).filter(|valid| valid.null_count() > 0);
+        let valid = std::mem::take(&mut self.valid);
+        let valid = Some(valid).filter(|_| self.nullable).map(|valid| NullBuffer::new(valid.buffer(rows)));
+        let valid = valid.filter(|valid| valid.null_count() > 0);
         fn cut<T: Clone>(mut cells: Vec<T>, rows: usize, empty: T) -> Vec<T> {
             cells.resize(rows, empty);
             cells
         }
         match std::mem::replace(&mut self.cells, Cells::None) {
-            Cells::None => nulls.of(self.data_type, rows),
+            Cells::None => nulls.of(self.data_type, self.nullable, rows),
             Cells::Text(views) => Arc::new(string_views(cut(views, rows, 0), buffers, valid)),
             Cells::Int64(cells) if self.data_type == ColumnType::Timestamp => {
                 let times = TimestampMicrosecondArray::new(cut(cells, rows, 0).into(), valid);
@@ -159,20 +184,29 @@ impl Column {
     }
 }
 
-/// Arrays of nulls, made once: most columns of most formats are empty.
+/// Arrays of nulls, or of empty texts and zeros, made once: most columns of most formats are empty.
 #[derive(Debug, Default)]
 pub(super) struct Nulls {
-    arrays: Vec<(ColumnType, ArrayRef)>,
+    arrays: Vec<((ColumnType, bool), ArrayRef)>,
 }
 
 impl Nulls {
-    fn of(&mut self, data_type: ColumnType, rows: usize) -> ArrayRef {
-        self.arrays.retain(|(known, array)| *known != data_type || array.len() >= rows);
-        if let Some((_, array)) = self.arrays.iter().find(|(known, _)| *known == data_type) {
+    fn of(&mut self, data_type: ColumnType, nullable: bool, rows: usize) -> ArrayRef {
+        let kind = (data_type, nullable);
+        self.arrays.retain(|(known, array)| *known != kind || array.len() >= rows);
+        if let Some((_, array)) = self.arrays.iter().find(|(known, _)| *known == kind) {
             return array.slice(0, rows);
         }
-        let array = new_null_array(&data_type.arrow(), rows);
-        self.arrays.push((data_type, Arc::clone(&array)));
+        let nulls = new_null_array(&data_type.arrow(), rows);
+        let array = match nullable {
+            true => nulls,
+            // what stands in the place of a null is empty or 0
+            false => {
+                let data = nulls.to_data().into_builder().nulls(None).build();
+                data.map_or(nulls, make_array)
+            },
+        };
+        self.arrays.push((kind, Arc::clone(&array)));
         array
     }
 }

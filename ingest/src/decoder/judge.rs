@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use proptest::prelude::*;
 
 use super::*;
+use crate::Wanted;
+use crate::schema::{ACCESS_LOGS, ColumnType};
 
 const SAMPLES: &str = include_str!("../../../sample-logs/mesh.jsonl");
 const TEXT: &str = r#"[2026-11-22T14:39:24.727Z] "GET /a HTTP/1.1" 200 - via_upstream - "-" 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80" inbound|80|| 127.0.0.6:4 10.0.0.9:80 10.0.0.1:5 - default"#;
@@ -210,6 +213,8 @@ proptest! {
         batch_rows in 1..9_usize,
         configured in any::<bool>(),
         piece in prop_oneof![1..100_usize, Just(1 << 20)],
+        columns in prop::collection::vec(0..crate::schema::COLUMN_COUNT, 0..12),
+        signals in 0..16_i64,
         end in prop_oneof![Just("\n"), Just("\r\n"), Just("\n\n")],
     ) {
         let samples: Vec<&str> = SAMPLES.lines().collect();
@@ -222,7 +227,53 @@ proptest! {
         if configured {
             options.add_text_format(crate::TextFormat::compile(CONFIGURED).unwrap());
         }
-        assert_judged(&Arc::new(options), &input, piece);
+        assert_judged(&Arc::new(options.clone()), &input, piece);
+        let names = columns.iter().map(|column| ACCESS_LOGS[*column].name).collect::<Vec<_>>();
+        let (everywhere, signalled) = names.split_at(names.len() / 2);
+        assert_narrow(&options, everywhere, (signals, signalled), &input);
+    }
+}
+
+/// What is wanted is what it always is, and nothing else is there.
+fn assert_narrow(options: &DecodeOptions, everywhere: &[&str], (mask, signalled): (i64, &[&str]), input: &[u8]) {
+    let now = DateTime::from_timestamp_micros(1).unwrap();
+    let wanted = Wanted::columns(everywhere).unwrap().and_with_signals(mask, signalled).unwrap();
+    let narrow = Arc::new(DecodeOptions { wanted: wanted.clone(), ..options.clone() });
+    let whole = run(Decoder::reference(Arc::new(options.clone()), "in", now), input, 1 << 20);
+    for decoder in [Decoder::new(narrow.clone(), "in", now), Decoder::reference(narrow, "in", now)] {
+        let narrow = run(decoder, input, 1 << 20);
+        assert_eq!(narrow.len(), whole.len());
+        for (narrow, whole) in narrow.iter().zip(&whole) {
+            assert_same(&narrow.rejects, &whole.rejects);
+            assert_eq!((&narrow.coverage, &narrow.formats), (&whole.coverage, &whole.formats));
+            assert_eq!((narrow.lines, narrow.bytes), (whole.lines, whole.bytes));
+            assert_eq!(narrow.rows.num_rows(), whole.rows.num_rows());
+            let signals = whole.rows.column_by_name("signals").unwrap().as_primitive::<Int64Type>().values();
+            for ((column, narrow), whole) in
+                ACCESS_LOGS.iter().zip(narrow.rows.columns()).zip(whole.rows.columns())
+            {
+                narrow.to_data().validate_full().unwrap();
+                let name = column.name;
+                for (row, signals) in signals.iter().enumerate() {
+                    let on_this = everywhere.contains(&name) || (signals & mask != 0 && signalled.contains(&name));
+                    let (narrow, whole) = (narrow.slice(row, 1), whole.slice(row, 1));
+                    let wanted_whole =
+                        everywhere.contains(&"extra") || (signals & mask != 0 && signalled.contains(&"extra"));
+                    // the same on every row
+                    let of_input = matches!(name, "source" | "received_at")
+                        && [name, "extra"].iter().any(|name| everywhere.contains(name) || signalled.contains(name));
+                    match (on_this || wanted_whole || of_input, column.nullable, column.data_type) {
+                        (true, ..) => assert_eq!(narrow.as_ref(), whole.as_ref(), "{name} of row {row}"),
+                        (_, true, _) => assert_eq!(narrow.null_count(), 1, "{name} of row {row}"),
+                        (_, _, ColumnType::Text) => assert_eq!(narrow.as_string_view().value(0), "", "{name}"),
+                        (_, _, ColumnType::Timestamp) => {
+                            assert_eq!(narrow.as_primitive::<TimestampMicrosecondType>().value(0), 0, "{name}");
+                        }
+                        _ => assert_eq!(narrow.as_primitive::<Int64Type>().value(0), 0, "{name}"),
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -314,4 +365,10 @@ fn lines_of_more_than_one_format() {
 #[test]
 fn every_sample_line_in_one_go() {
     assert_judged(&Arc::new(DecodeOptions::default()), SAMPLES.as_bytes(), 777);
+    let names: Vec<&str> = ACCESS_LOGS.iter().map(|column| column.name).filter(|name| *name != "extra").collect();
+    let some = SAMPLES.lines().step_by(5).collect::<Vec<_>>().join("\n");
+    for (number, columns) in names.chunks(16).enumerate() {
+        let (everywhere, signalled) = columns.split_at(columns.len() / 2);
+        assert_narrow(&DecodeOptions::default(), everywhere, (1 << (number % 4), signalled), some.as_bytes());
+    }
 }
