@@ -35,9 +35,9 @@ pub(crate) struct Place {
 }
 
 /// What a stretch of the input is.
-pub(crate) enum Piece<'a> {
+pub(crate) enum Piece<'m, 'b> {
     /// A block, and the lines that it holds.
-    Lines(&'a Buffer, Lines<'a>),
+    Lines(&'b Buffer, &'m mut Lines<'b>),
     /// A line over the bound that no block holds.
     TooLong(Place, LongLine),
 }
@@ -52,7 +52,7 @@ pub(crate) enum Line<'a> {
 }
 
 /// What is kept of a line over the bound.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LongLine {
     pub(crate) length: u64,
     pub(crate) sha256: String,
@@ -76,8 +76,8 @@ pub(crate) struct Blocks {
 }
 
 /// Where the next line stands.
-#[derive(Debug, Default)]
-struct Position {
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Position {
     /// Lines that ended.
     lines: u64,
     /// Bytes from the start of the input.
@@ -88,7 +88,7 @@ struct Position {
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
     rest: &'a [u8],
-    at: &'a mut Position,
+    at: Position,
     max: usize,
 }
 
@@ -108,7 +108,7 @@ impl Blocks {
     }
 
     /// With blocks of other sizes; of at least one byte.
-    fn sized(max: usize, first: usize, block_bytes: usize) -> Self {
+    pub(crate) fn sized(max: usize, first: usize, block_bytes: usize) -> Self {
         let pool = Pool::new(block_bytes);
         Blocks { max, pool, block: vec![0; first.max(1)], filled: 0, at: Position::default(), long: None }
     }
@@ -119,7 +119,7 @@ impl Blocks {
     }
 
     /// Says that the first `bytes` of the space hold input now; hands on what that completes.
-    pub(crate) fn fill(&mut self, bytes: usize, each: &mut impl FnMut(Piece<'_>)) {
+    pub(crate) fn fill(&mut self, bytes: usize, each: &mut impl FnMut(Piece<'_, '_>)) {
         self.filled = (self.filled + bytes).min(self.block.len());
         if self.long.is_some() {
             self.stream_by(each);
@@ -130,7 +130,7 @@ impl Blocks {
     }
 
     /// Takes the next bytes of the input.
-    pub(crate) fn push(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Piece<'_>)) {
+    pub(crate) fn push(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Piece<'_, '_>)) {
         while !bytes.is_empty() {
             let space = self.space();
             let count = space.len().min(bytes.len());
@@ -144,7 +144,7 @@ impl Blocks {
     }
 
     /// Hands on the rest; the last line may have no line end.
-    pub(crate) fn finish(mut self, each: &mut impl FnMut(Piece<'_>)) {
+    pub(crate) fn finish(mut self, each: &mut impl FnMut(Piece<'_, '_>)) {
         match self.long.take() {
             Some(long) => self.end_long(*long, 0, each),
             None => {
@@ -155,7 +155,7 @@ impl Blocks {
     }
 
     /// The block is full: its whole lines go on, the rest moves to a new one.
-    fn turn(&mut self, each: &mut impl FnMut(Piece<'_>)) {
+    fn turn(&mut self, each: &mut impl FnMut(Piece<'_, '_>)) {
         let Some(last) = memchr::memrchr(b'\n', &self.block) else {
             return self.grow();
         };
@@ -185,16 +185,16 @@ impl Blocks {
         }
     }
 
-    fn hand_on(&mut self, block: Vec<u8>, filled: usize, each: &mut impl FnMut(Piece<'_>)) {
+    fn hand_on(&mut self, block: Vec<u8>, filled: usize, each: &mut impl FnMut(Piece<'_, '_>)) {
         let block = self.pool.lend(block, filled);
-        let mut lines = Lines { rest: block.as_slice(), at: &mut self.at, max: self.max };
-        each(Piece::Lines(&block, lines.by_ref().reborrow()));
+        let mut lines = Lines::of(&block, self.at, self.max);
+        each(Piece::Lines(&block, &mut lines));
         // whoever does not want a line must not shift the places of those after it
-        lines.for_each(drop);
+        self.at = lines.pass_over();
     }
 
     /// The current line is over the bound and goes on, perhaps to its end.
-    fn stream_by(&mut self, each: &mut impl FnMut(Piece<'_>)) {
+    fn stream_by(&mut self, each: &mut impl FnMut(Piece<'_, '_>)) {
         let Some(mut long) = self.long.take() else { return };
         let filled = self.block.get(..self.filled).unwrap_or_default();
         match memchr::memchr(b'\n', filled) {
@@ -212,7 +212,7 @@ impl Blocks {
         }
     }
 
-    fn end_long(&mut self, long: Streaming, newline: u64, each: &mut impl FnMut(Piece<'_>)) {
+    fn end_long(&mut self, long: Streaming, newline: u64, each: &mut impl FnMut(Piece<'_, '_>)) {
         let place = self.at.pass(long.length + u64::from(long.held) + newline);
         each(Piece::TooLong(place, long.finish()));
     }
@@ -228,10 +228,24 @@ impl Position {
     }
 }
 
-impl Lines<'_> {
-    /// The same lines, for a while.
-    fn reborrow(&mut self) -> Lines<'_> {
-        Lines { rest: std::mem::take(&mut self.rest), at: self.at, max: self.max }
+impl<'a> Lines<'a> {
+    /// The lines of a block whose first one stands there.
+    pub(crate) fn of(block: &'a Buffer, at: Position, max: usize) -> Self {
+        Lines { rest: block.as_slice(), at, max }
+    }
+
+    /// Where the next line stands.
+    pub(crate) fn next_at(&self) -> Position {
+        self.at
+    }
+
+    /// Passes over the lines that are left: where the one after them stands.
+    pub(crate) fn pass_over(&mut self) -> Position {
+        let rest = std::mem::take(&mut self.rest);
+        let ends = memchr::memchr_iter(b'\n', rest).count() as u64;
+        self.at.lines += ends + u64::from(rest.last().is_some_and(|last| *last != b'\n'));
+        self.at.offset += rest.len() as u64;
+        self.at
     }
 }
 

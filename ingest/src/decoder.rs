@@ -10,6 +10,8 @@
 //! It cannot fail: every line is a row or a reject. Where a batch ends depends on the lines alone, never on the pieces
 //! in which they came. Texts of a batch are views of the blocks that its lines came in.
 
+mod stretches;
+
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,12 +36,17 @@ use crate::shape::Shapes;
 use crate::slots::Slots;
 use crate::text_formats::{Found, TextFormats};
 use crate::ztunnel;
+pub use stretches::{Carried, Stretch, StretchDecoder, Stretches};
 
 /// Line bytes after which a batch is full, however few lines they are: some batches are on their way at any time, and each holds its lines.
 const BATCH_BYTES: u64 = 4 << 20;
 
 /// A line is never longer, whatever `max_line_bytes` says: views of a text count in 32 bits, also where each byte became an escape of six.
 const LONGEST_LINE: usize = 256 << 20;
+
+fn longest_line(options: &DecodeOptions) -> usize {
+    options.max_line_bytes.min(LONGEST_LINE)
+}
 
 /// No envelope says who logged the line.
 static NOBODY: Node<'static> = Node { pod: None, namespace: None, container: None, host: None };
@@ -74,10 +81,10 @@ impl Decoder {
     pub fn new(options: Arc<DecodeOptions>, source: impl Into<String>, received_at: DateTime<Utc>) -> Self {
         let source = source.into();
         Decoder {
-            blocks: Blocks::new(options.max_line_bytes.min(LONGEST_LINE)),
+            blocks: Blocks::new(longest_line(&options)),
             assembly: Assembly {
                 builder: BatchBuilder::new(source.clone(), received_at, options.wanted.clone()),
-                envelopes: Envelopes::new(options.max_line_bytes.min(LONGEST_LINE)),
+                envelopes: Envelopes::new(longest_line(&options)),
                 fast: Some(Fast::default()),
                 options,
                 source,
@@ -157,14 +164,14 @@ struct Fast {
 }
 
 impl Assembly {
-    fn piece(&mut self, piece: Piece<'_>) {
+    fn piece(&mut self, piece: Piece<'_, '_>) {
         match piece {
             Piece::Lines(block, lines) => self.block(block, lines),
             Piece::TooLong(place, long) => self.too_long(place, long),
         }
     }
 
-    fn block(&mut self, block: &Buffer, lines: Lines<'_>) {
+    fn block(&mut self, block: &Buffer, lines: &mut Lines<'_>) {
         // once for all of its lines; if it is not, each line for itself
         let text = simdutf8::basic::from_utf8(block).ok();
         let start = block.as_ptr() as usize;
@@ -179,8 +186,9 @@ impl Assembly {
                 Line::TooLong(place, long) => self.too_long(place, long),
                 Line::Whole(place, bytes) => {
                     self.bytes += place.span;
-                    let known =
-                        in_block(bytes).and_then(|line| self.known_line(place.number, line, &NOBODY, &mut slots));
+                    // within an entry of a journal a line means something else
+                    let text = in_block(bytes).filter(|_| !self.envelopes.is_in_entry());
+                    let known = text.and_then(|line| self.known_line(place.number, line, &NOBODY, &mut slots));
                     match known {
                         Some(format) => self.builder.count_format(format, Envelope::None),
                         None => self.other_line(place, bytes, in_block, &mut slots),
@@ -353,7 +361,7 @@ impl Assembly {
 
     /// What the end of the input leaves in envelopes.
     fn end_envelopes(&mut self) {
-        let ended = Envelopes::new(self.options.max_line_bytes.min(LONGEST_LINE));
+        let ended = Envelopes::new(longest_line(&self.options));
         for left in std::mem::replace(&mut self.envelopes, ended).finish(&self.options.fields) {
             match left {
                 Unwrapped::Record(record) => self.made(&record, None),

@@ -147,6 +147,16 @@ impl Envelopes {
         self.layers(record, Outermost::Line, names)
     }
 
+    /// Whether nothing is in the making: the next line means what it would mean at the start of an input.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pieces.is_empty() && self.journal.is_idle()
+    }
+
+    /// Whether the next line belongs to an entry of a journal, whatever it looks like.
+    pub(crate) fn is_in_entry(&self) -> bool {
+        !self.journal.is_idle()
+    }
+
     /// What the end of the input leaves: the last entry of a journal is a record, a line whose last piece is missing is wrong.
     pub(crate) fn finish(mut self, names: &FieldMap) -> Vec<Unwrapped<'static>> {
         let last = self.journal.finish();

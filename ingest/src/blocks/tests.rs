@@ -13,7 +13,7 @@ fn split_by(mut blocks: Blocks, pieces: &[&[u8]]) -> Vec<Seen> {
     let mut seen: Vec<Seen> = Vec::new();
     let too_long =
         |at: Place, long: LongLine| (at.number, at.offset, at.span, long.sample, Some((long.length, long.sha256)));
-    let mut each = |piece: Piece<'_>| match piece {
+    let mut each = |piece: Piece<'_, '_>| match piece {
         Piece::Lines(_, lines) => seen.extend(lines.map(|line| match line {
             Line::Whole(at, text) => (at.number, at.offset, at.span, text.to_vec(), None),
             Line::TooLong(at, long) => too_long(at, long),

@@ -112,6 +112,8 @@ fn harm() -> impl Strategy<Value = Harm> {
             Just(("2026-11-22T14:39:24.727123456Z stdout F ".to_owned(), String::new())),
             Just(("2026-11-22T14:39:24.727123456Z stdout P ".to_owned(), "\n2026-11-22T14:39:24.727123456Z stdout F ".to_owned())),
             Just(("[pod/web-1/istio-proxy] ".to_owned(), String::new())),
+            Just(("__CURSOR=s=1;i=2\nMESSAGE=".to_owned(), String::new())),
+            Just(("__CURSOR=s=1;i=3\n_HOSTNAME=node-1\nMESSAGE=".to_owned(), "\n".to_owned())),
         ].prop_map(|(before, after)| Harm::Envelope(before, after)),
     ]
 }

@@ -93,6 +93,11 @@ impl Journal {
         Journal { max: max as u64, entry: None }
     }
 
+    /// Whether no entry is being read.
+    pub(super) fn is_idle(&self) -> bool {
+        self.entry.is_none()
+    }
+
     /// Takes a line, which may be blank.
     pub(super) fn line(&mut self, line: &[u8], at: At) -> Step {
         if let Some(entry) = &mut self.entry

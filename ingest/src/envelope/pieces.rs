@@ -61,6 +61,11 @@ impl Pieces {
         Pieces { max, open: Vec::new() }
     }
 
+    /// Whether no record is in the making.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Takes a piece that goes on.
     pub(super) fn add(&mut self, stream: Stream, piece: &Record<'_>) -> Result<(), Wrong> {
         let place = self.position(stream, &piece.node);
