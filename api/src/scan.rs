@@ -1,13 +1,14 @@
 //! Reads files and stdin into a core and sums up what came in.
 //!
 //! ```text
-//!  paths ─▶ reader thread: bytes ─▶ inflate ─▶ decode ══ batches (bounded) ══▶ core.append, summary ─▶ detect ─▶ findings
+//!  paths ─▶ reader threads: bytes ─▶ inflate ─▶ decode ══ batches (bounded) ══▶ core.append, summary ─▶ detect ─▶ findings
 //! ```
-//! Reading and decoding have a thread of their own; at most `QUEUE` batches wait between the two.
+//! Reading and decoding have threads of their own, one a core; at most `QUEUE` batches wait between the two.
 
 mod inputs;
 mod progress;
 mod reader;
+mod side_by_side;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,19 +1,20 @@
-//! The reader thread: bytes of each input through inflater and decoder into the queue.
+//! The reader thread: each input, one after the other, decoded into the queue.
 
 use std::fs::File;
 use std::io::Read;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use indicatif::ProgressBar;
-use ingest::inflate::{Encoding, Inflater};
-use ingest::{AccessLogBatch, DecodeOptions, Decoder};
+use ingest::{AccessLogBatch, DecodeOptions};
 use tokio::sync::mpsc::Sender;
 
 use super::inputs::Input;
+use super::side_by_side::{self, Settings};
 
-/// Compressed bytes read at a time.
-const CHUNK: usize = 256 << 10;
+/// Threads that decode at most: a disk is not faster than that.
+const THREADS: usize = 8;
 
 /// What the thread tells.
 #[derive(Debug)]
@@ -39,10 +40,11 @@ pub(super) fn read(
     out: &Sender<Message>,
     progress: &ProgressBar,
 ) {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(THREADS);
     for input in inputs {
-        let opened: std::io::Result<Box<dyn Read>> = match &input.path {
-            None => Ok(Box::new(std::io::stdin().lock())),
-            Some(path) => File::open(path).map(|file| Box::new(file) as Box<dyn Read>),
+        let opened: std::io::Result<Box<dyn Read + Send>> = match &input.path {
+            None => Ok(Box::new(std::io::stdin())),
+            Some(path) => File::open(path).map(|file| Box::new(file) as Box<dyn Read + Send>),
         };
         let outcome = match opened {
             Err(error) => Err(error.to_string()),
@@ -50,7 +52,10 @@ pub(super) fn read(
                 if out.blocking_send(Message::Opened).is_err() {
                     return;
                 }
-                one(stream, Decoder::new(options.clone(), &*input.name, received_at), out, progress)
+                let settings = Settings { options, source: &input.name, received_at, threads };
+                side_by_side::decode(stream, &settings, progress, &mut |batch| {
+                    out.blocking_send(Message::Batch(batch)).is_ok()
+                })
             }
         };
         if let Err(reason) = outcome
@@ -59,60 +64,4 @@ pub(super) fn read(
             return;
         }
     }
-}
-
-fn one(
-    mut stream: Box<dyn Read>,
-    mut decoder: Decoder,
-    out: &Sender<Message>,
-    progress: &ProgressBar,
-) -> Result<(), String> {
-    // a file on one's own disk may inflate to any size: it is decoded in pieces
-    let mut inflater = Inflater::new(None);
-    let mut chunk = vec![0; CHUNK];
-    let mut fault = None;
-    loop {
-        // what needs no inflating is read to where it is decoded
-        let plain = inflater.encoding() == Some(Encoding::Plain);
-        let room = if plain { decoder.space() } else { chunk.as_mut_slice() };
-        let read = match stream.read(room) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                fault = Some(error.to_string());
-                break;
-            }
-        };
-        progress.inc(read as u64);
-        let mut pushed = Ok(());
-        if plain {
-            decoder.fill(read);
-        } else {
-            let bytes = chunk.get(..read).unwrap_or_default();
-            pushed = inflater.push(bytes, &mut |plain| decoder.push(plain));
-        }
-        while let Some(batch) = decoder.next_batch() {
-            if out.blocking_send(Message::Batch(batch)).is_err() {
-                return Ok(());
-            }
-        }
-        if let Err(error) = pushed {
-            fault = Some(error.to_string());
-            break;
-        }
-    }
-    if fault.is_none() {
-        fault = inflater.finish(&mut |plain| decoder.push(plain)).err().map(|error| error.to_string());
-    }
-    while let Some(batch) = decoder.next_batch() {
-        if out.blocking_send(Message::Batch(batch)).is_err() {
-            return Ok(());
-        }
-    }
-    if let Some(batch) = decoder.finish() {
-        // nobody listens: nobody wants it
-        let _ = out.blocking_send(Message::Batch(batch));
-    }
-    fault.map_or(Ok(()), Err)
 }
