@@ -84,6 +84,25 @@ impl EdgeStats {
 }
 
 impl Summary {
+    /// The columns of `access_logs` that [`Self::add`] reads.
+    pub const COLUMNS: [&'static str; 15] = [
+        "time",
+        "signals",
+        "edge",
+        "duration_ms",
+        "response_code",
+        "access_log_type",
+        "reporter",
+        "direction",
+        "transport_security",
+        "source_principal",
+        "source_ip",
+        "destination_principal",
+        "destination_service",
+        "destination_ip",
+        "egress_host",
+    ];
+
     /// Takes in a batch of `access_logs`. Lines that do not count (Start, Periodic, per try) are passed over. `tells_transport` says whether the
     /// lines' format tells how a connection was secured: without it, only what was turned away would be counted.
     pub fn add(&mut self, rows: &RecordBatch, tells_transport: bool) {

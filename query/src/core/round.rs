@@ -9,6 +9,7 @@
 //! planned for each of its windows over the store itself. Windows that failed before and are due again ([`crate::detect::overdue`]) are looked at with
 //! the touched ones.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use datafusion::prelude::{col, lit};
 
 use super::{Core, CoreError, Failure, Round};
 use crate::detect::overdue::Place;
-use crate::detect::{Detection, EvaluateError, Hit, Prepared, Touched};
+use crate::detect::{Detection, EvaluateError, Hit, Touched};
 use crate::store::Snapshot;
 use crate::window::Window;
 
@@ -72,7 +73,7 @@ pub(super) async fn look(
         .map(|detection| (detection, agenda.windows(detection)))
         .partition(|(detection, _)| detection.header.signals != 0);
     let mask = by_signal.iter().fold(0, |mask, (detection, _)| mask | detection.header.signals);
-    let mut prepared: Vec<Option<Prepared>> = by_signal.iter().map(|_| None).collect();
+    let columns = columns(by_signal.iter().map(|(detection, _)| detection.as_ref()));
     let spans = spans(&by_signal);
     for group in spans.chunks(spans.len().div_ceil(GROUPS).max(1)) {
         // those of this group, by detection
@@ -82,8 +83,8 @@ pub(super) async fn look(
             .zip(&windows)
             .flat_map(|((detection, _), windows)| windows.iter().map(|window| reach(detection, *window)));
         for stretch in stretches(reaches) {
-            let rows = Suspicious::read(core, &snapshot, stretch, mask).await?;
-            for (((detection, _), windows), prepared) in by_signal.iter().zip(&windows).zip(&mut prepared) {
+            let rows = Suspicious::read(core, &snapshot, stretch, mask, &columns).await?;
+            for ((detection, _), windows) in by_signal.iter().zip(&windows) {
                 for window in
                     windows.iter().filter(|window| stretch.start() <= window.start() && window.end() <= stretch.end())
                 {
@@ -95,13 +96,7 @@ pub(super) async fn look(
                         core.state().overdue.settled(&(detection.header.id.clone(), *window));
                         continue;
                     }
-                    let hits = match prepared {
-                        Some(prepared) => evaluate(prepared, detection, *window, &rows).await,
-                        None => match Prepared::new(&core.sql, Arc::clone(detection)).await {
-                            Ok(fresh) => evaluate(prepared.insert(fresh), detection, *window, &rows).await,
-                            Err(source) => Err(failure(detection, *window, source)),
-                        },
-                    };
+                    let hits = evaluate(detection, *window, &rows).await;
                     settle(core, detection, *window, hits, now, round).await?;
                 }
             }
@@ -121,13 +116,18 @@ pub(super) async fn look(
     Ok(())
 }
 
-async fn evaluate(
-    prepared: &mut Prepared,
-    detection: &Detection,
-    window: Window,
-    rows: &Suspicious,
-) -> Result<Vec<Hit>, EvaluateError> {
+async fn evaluate(detection: &Detection, window: Window, rows: &Suspicious) -> Result<Vec<Hit>, EvaluateError> {
+    let prepared = detection.prepared().map_err(|source| failure(detection, window, source))?;
     within_patience(detection, window, prepared.evaluate(window, rows.slice(reach(detection, window)))).await
+}
+
+/// The columns that any of these detections reads, and those by which rows are picked.
+fn columns<'d>(detections: impl Iterator<Item = &'d Detection>) -> Vec<&'static str> {
+    let mut columns = BTreeSet::from(["time", "signals"]);
+    for prepared in detections.filter_map(|detection| detection.prepared().ok()) {
+        columns.extend(prepared.columns());
+    }
+    columns.into_iter().collect()
 }
 
 async fn within_patience(
@@ -213,13 +213,19 @@ fn stretches(intervals: impl Iterator<Item = Window>) -> Vec<Window> {
     if joined.len() > STRETCHES { join(i64::MAX) } else { joined }
 }
 
-/// The rows of a stretch that carry a signal, by time.
+/// The rows of a stretch that carry a signal, by time: of the columns that are read.
 struct Suspicious {
     rows: RecordBatch,
 }
 
 impl Suspicious {
-    async fn read(core: &Core, snapshot: &Snapshot, stretch: Window, mask: i64) -> Result<Self, CoreError> {
+    async fn read(
+        core: &Core,
+        snapshot: &Snapshot,
+        stretch: Window,
+        mask: i64,
+        columns: &[&str],
+    ) -> Result<Self, CoreError> {
         let context = core.sql.over(snapshot.access_logs_between(stretch), None).await?;
         let time =
             |micros: i64| lit(datafusion::common::ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
@@ -228,7 +234,8 @@ impl Suspicious {
             .table("access_logs")
             .await?
             .filter(wanted)?
-            .filter(col("time").gt_eq(time(stretch.start())).and(col("time").lt(time(stretch.end()))))?;
+            .filter(col("time").gt_eq(time(stretch.start())).and(col("time").lt(time(stretch.end()))))?
+            .select_columns(columns)?;
         let work = core.sql.spawn(frame.collect());
         let batches = work.await.map_err(|error| DataFusionError::External(Box::new(error)))??;
         Ok(Self { rows: by_time(&batches)? })
@@ -256,7 +263,6 @@ impl Suspicious {
 
 /// The rows of all batches, sorted by time. (The engine's own sort counts buffers that several batches share once for each.)
 fn by_time(batches: &[RecordBatch]) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let schema = ingest::schema::access_logs();
     let times = |batch: &RecordBatch| {
         let time = batch.column_by_name("time").and_then(|time| time.as_primitive_opt::<TimestampMicrosecondType>());
         time.map(|time| time.values().to_vec()).unwrap_or_default()
@@ -269,7 +275,7 @@ fn by_time(batches: &[RecordBatch]) -> Result<RecordBatch, arrow::error::ArrowEr
     let places: Vec<(usize, usize)> = places.into_iter().map(|(_, batch, row)| (batch, row)).collect();
     let batches: Vec<&RecordBatch> = batches.iter().collect();
     match places.as_slice() {
-        [] => Ok(RecordBatch::new_empty(schema)),
+        [] => Ok(RecordBatch::new_empty(ingest::schema::access_logs())),
         places => arrow::compute::interleave_record_batch(&batches, places),
     }
 }

@@ -79,20 +79,20 @@ impl Engine {
         });
         let batches =
             work.await.map_err(|error| failed(DataFusionError::External(Box::new(error))))?.map_err(failed)?;
-        read_hits(detection, window, &batches)
+        read_hits(&detection.header, window, &batches)
     }
 }
 
 /// The hits in a detection's output.
 pub(super) fn read_hits(
-    detection: &Detection,
+    header: &Arc<Header>,
     window: Window,
     batches: &[RecordBatch],
 ) -> Result<Vec<Hit>, EvaluateError> {
     let mut hits = Vec::new();
     for batch in batches {
-        let read = Hit::read(&detection.header, window, batch);
-        hits.extend(read.map_err(|source| EvaluateError::Hit { detection: detection.header.id.clone(), source })?);
+        let read = Hit::read(header, window, batch);
+        hits.extend(read.map_err(|source| EvaluateError::Hit { detection: header.id.clone(), source })?);
     }
     // one finding per entity: rows whose entities differ only in null and "unknown" would be the same finding
     hits.sort_by(|one, other| one.entity().cmp(other.entity()).then(other.count().cmp(&one.count())));

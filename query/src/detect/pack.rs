@@ -1,11 +1,14 @@
 //! The detections that are loaded: the product's own and a user's folder. A bad one is refused by name, the others keep running.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use datafusion::error::DataFusionError;
 use datafusion::sql::parser::Statement;
 use ingest::Coverage;
 
+use super::Prepared;
 use super::engine::dry_run;
 use super::header::{Header, parse};
 use super::sight::Sight;
@@ -29,6 +32,22 @@ pub struct Detection {
     /// Its SQL as written.
     pub sql: String,
     pub(super) statement: Statement,
+    /// Its plan, or why it has none; a detection that reads every row is planned for each window.
+    prepared: Option<Result<Arc<Prepared>, Arc<DataFusionError>>>,
+}
+
+impl Detection {
+    /// Its plan.
+    ///
+    /// # Errors
+    /// If it could not be planned, or reads every row.
+    pub(crate) fn prepared(&self) -> Result<&Arc<Prepared>, DataFusionError> {
+        match &self.prepared {
+            Some(Ok(prepared)) => Ok(prepared),
+            Some(Err(error)) => Err(DataFusionError::Shared(Arc::clone(error))),
+            None => Err(DataFusionError::Internal(format!("{} is planned for each window", self.header.id))),
+        }
+    }
 }
 
 /// A file that is no detection.
@@ -97,12 +116,17 @@ impl Pack {
             Ok((header, body)) => match self.detections.iter().find(|known| known.header.id == header.id) {
                 Some(known) => Err(format!("its id '{}' is taken by {}", header.id, known.file)),
                 None => match dry_run(sql, &header, body).await {
-                    Ok(statement) => Ok(Detection {
-                        header: Arc::new(header),
-                        file: file.to_owned(),
-                        sql: body.trim().to_owned(),
-                        statement,
-                    }),
+                    Ok(statement) => {
+                        let header = Arc::new(header);
+                        let prepared = if header.signals == 0 {
+                            None
+                        } else {
+                            let prepared = Prepared::new(sql, Arc::clone(&header), statement.clone()).await;
+                            Some(prepared.map(Arc::new).map_err(Arc::new))
+                        };
+                        let (file, sql) = (file.to_owned(), body.trim().to_owned());
+                        Ok(Detection { header, file, sql, statement, prepared })
+                    }
                     Err(error) => Err(error.to_string()),
                 },
             },
@@ -147,6 +171,17 @@ impl Pack {
             0 => None,
             signals => Some(mask | signals),
         })
+    }
+
+    /// Columns of `access_logs` that a round of detection reads: those of any detection, `time` and `signals`. `None` if it may be all of them:
+    /// a detection reads every row, or could not be planned.
+    #[must_use]
+    pub fn columns(&self) -> Option<BTreeSet<&'static str>> {
+        let mut columns = BTreeSet::from(["time", "signals"]);
+        for detection in &self.detections {
+            columns.extend(detection.prepared().ok()?.columns());
+        }
+        Some(columns)
     }
 }
 

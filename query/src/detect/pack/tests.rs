@@ -123,3 +123,29 @@ async fn what_a_format_lets_detections_see_before_it_logs_a_line() {
     let readers: Vec<&str> = pack.reading_queries().map(|detection| detection.header.id.as_str()).collect();
     assert_eq!(readers, ["payload"]);
 }
+
+#[tokio::test]
+async fn the_columns_that_detections_read() {
+    let sql = sql();
+    let mut pack = Pack::default();
+    assert_eq!(pack.columns(), Some(BTreeSet::from(["signals", "time"])));
+    let with_signals = |id, select| detection(id, select).replace("requires", "signals = [\"denied\"]\nrequires");
+    pack.add(&sql, "good.sql", &with_signals("good", GOOD)).await;
+    // the view `requests` reads one more
+    let good = BTreeSet::from(["access_log_type", "log_id", "signals", "source_ip", "time"]);
+    assert_eq!(pack.columns(), Some(good.clone()));
+    let within = GOOD.replace("GROUP", "AND response_code > (SELECT max(bytes_sent) FROM access_logs) GROUP");
+    pack.add(&sql, "within.sql", &with_signals("within", &within)).await;
+    let of_both = good.into_iter().chain(["response_code", "bytes_sent"]).collect();
+    assert_eq!((pack.refused(), pack.columns()), (&[][..], Some(of_both)));
+    let everything = "SELECT *, 1 AS count, time AS first_seen, time AS last_seen, make_array(log_id) AS evidence
+        FROM requests WHERE time >= $window_start";
+    pack.add(&sql, "all.sql", &with_signals("all", everything)).await;
+    assert_eq!(pack.refused(), []);
+    assert_eq!(pack.columns().unwrap().len(), ingest::schema::ACCESS_LOGS.len());
+    pack.add(&sql, "rows.sql", &detection("rows", GOOD)).await;
+    assert_eq!((pack.refused(), pack.columns()), (&[][..], None));
+
+    let built_in = Pack::built_in(&sql).await.columns().unwrap();
+    assert!(built_in.contains("rbac_decision") && !built_in.contains("request_id"), "{built_in:?}");
+}
