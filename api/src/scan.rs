@@ -113,7 +113,8 @@ pub async fn scan(
     options: Arc<DecodeOptions>,
     clock: &dyn Clock,
 ) -> Result<Scanned, ScanError> {
-    let mut scanned = load(core, paths, options, clock).await?;
+    let options = DecodeOptions { wanted: core.wanted(), ..options.as_ref().clone() };
+    let mut scanned = load(core, paths, Arc::new(options), clock).await?;
     let started = Instant::now();
     let round = core.detect(clock.now()).await?;
     scanned.failures = round.failures.into_iter().map(|failure| failure.error).collect();

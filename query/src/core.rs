@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
-use ingest::{AccessLogBatch, Coverage};
+use ingest::{AccessLogBatch, Coverage, Wanted};
 
 use crate::detect::overdue::Overdue;
 use crate::detect::{Detection, Engine, EvaluateError, Pack, PackError, Sight, Touched};
@@ -22,6 +22,7 @@ use crate::finding::{ChangeKind, Finding};
 use crate::findings::{FindingsError, FindingsState};
 use crate::sql::{Limits, QueryError, Rowset, Sql};
 use crate::store::{Store, StoreError, StoreOptions};
+use crate::summary::Summary;
 
 /// Which rows an in-memory core keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +173,17 @@ impl Core {
             stopping: AtomicBool::new(false),
             round: tokio::sync::Mutex::new(()),
         })
+    }
+
+    /// The columns that a decoder needs to make for [`Core::append`] and a [`Summary`] of the same batches.
+    #[must_use]
+    pub fn wanted(&self) -> Wanted {
+        let (Keep::Suspicious, Some(signals), Some(columns)) = (self.keep, self.pack.signals(), self.pack.columns())
+        else {
+            return Wanted::everything();
+        };
+        let wanted = Wanted::columns(Summary::COLUMNS).and_then(|wanted| wanted.and_with_signals(signals, columns));
+        wanted.unwrap_or_default()
     }
 
     /// Takes a batch in: queryable when this returns.
