@@ -21,7 +21,7 @@ use query::detect::{Detection, EvaluateError, Refused, Sight};
 use query::finding::Finding;
 use query::findings::{Filter, FindingsError};
 use query::store::{Flushing, StoreError};
-use query::{Core, CoreError, Summary};
+use query::{Core, CoreError, Stay, Summary};
 
 use crate::clock::Clock;
 use reader::Message;
@@ -116,9 +116,12 @@ pub async fn scan(
     let options = DecodeOptions { wanted: core.wanted(), ..options.as_ref().clone() };
     let mut scanned = load(core, paths, Arc::new(options), clock).await?;
     let started = Instant::now();
-    let round = core.detect(clock.now()).await?;
+    let (round, findings) = match core.stay() {
+        Stay::Passing => core.find(clock.now()).await?,
+        Stay::Kept => (core.detect(clock.now()).await?, kept(core).await?),
+    };
     scanned.failures = round.failures.into_iter().map(|failure| failure.error).collect();
-    scanned.findings = findings(core).await?;
+    scanned.findings = worst_first(findings);
     scanned.sights = core.sights();
     scanned.took += started.elapsed();
     Ok(scanned)
@@ -197,8 +200,8 @@ pub(crate) async fn each_batch(
     Ok(Inputs { read, unreadable, passed_over })
 }
 
-/// Every finding of the core, the worst first, then by time.
-async fn findings(core: &Core) -> Result<Vec<Finding>, FindingsError> {
+/// Every finding that the core keeps.
+async fn kept(core: &Core) -> Result<Vec<Finding>, FindingsError> {
     let mut filter = Filter { limit: 1000, ..Filter::default() };
     let mut findings = Vec::new();
     loop {
@@ -206,13 +209,16 @@ async fn findings(core: &Core) -> Result<Vec<Finding>, FindingsError> {
         findings.extend(page.findings);
         filter.after = page.next;
         if filter.after.is_none() {
-            break;
+            return Ok(findings);
         }
     }
+}
+
+fn worst_first(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by(|one, other| {
         other.severity.cmp(&one.severity).then_with(|| (one.first_seen, &one.id).cmp(&(other.first_seen, &other.id)))
     });
-    Ok(findings)
+    findings
 }
 
 impl Scanned {

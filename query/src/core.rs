@@ -19,7 +19,7 @@ use ingest::{AccessLogBatch, Coverage, Wanted};
 use crate::detect::overdue::Overdue;
 use crate::detect::{Detection, Engine, EvaluateError, Pack, PackError, Sight, Touched};
 use crate::finding::{ChangeKind, Finding};
-use crate::findings::{FindingsError, FindingsState};
+use crate::findings::{FindingsError, FindingsState, Passing};
 use crate::sql::{Limits, QueryError, Rowset, Sql};
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::summary::Summary;
@@ -31,6 +31,15 @@ pub enum Keep {
     All,
     /// Only rows that some detection could want: memory grows with what is suspicious, not with the input.
     Suspicious,
+}
+
+/// Whether what is found outlives a round of detection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    /// Findings are kept, with their change feed.
+    Kept,
+    /// They go to whoever asked for the round: see [`Core::find`].
+    Passing,
 }
 
 /// Settings of a core.
@@ -59,6 +68,7 @@ pub struct Core {
     engine: Engine,
     sql: Sql,
     keep: Keep,
+    stay: Stay,
     state: Mutex<State>,
     stopping: AtomicBool,
     /// One round of detection at a time, so that an older one never overwrites a newer one's outcome.
@@ -125,7 +135,7 @@ impl Core {
     pub async fn open(folder: &Path, options: CoreOptions) -> Result<Self, CoreError> {
         let store = Store::open(folder, options.store).await?;
         let findings = FindingsState::open(folder).await?;
-        Self::with(store, findings, Keep::All, options).await
+        Self::with(store, findings, Keep::All, Stay::Kept, options).await
     }
 
     /// A core that lives as long as this value, but may put rows on disk, into an empty folder, when it holds many: see
@@ -134,8 +144,8 @@ impl Core {
     /// # Errors
     /// If the folder or the detections cannot be used.
     pub async fn in_passing(folder: &Path, keep: Keep, options: CoreOptions) -> Result<Self, CoreError> {
-        let store = Store::open(folder, options.store).await?;
-        Self::with(store, FindingsState::in_memory().await?, keep, options).await
+        let store = Store::in_passing(folder, options.store)?;
+        Self::with(store, FindingsState::in_memory().await?, keep, Stay::Passing, options).await
     }
 
     /// A core that lives as long as this value.
@@ -143,10 +153,16 @@ impl Core {
     /// # Errors
     /// If the detections cannot be used.
     pub async fn in_memory(keep: Keep, options: CoreOptions) -> Result<Self, CoreError> {
-        Self::with(Store::in_memory(), FindingsState::in_memory().await?, keep, options).await
+        Self::with(Store::in_memory(), FindingsState::in_memory().await?, keep, Stay::Kept, options).await
     }
 
-    async fn with(store: Store, findings: FindingsState, keep: Keep, options: CoreOptions) -> Result<Self, CoreError> {
+    async fn with(
+        store: Store,
+        findings: FindingsState,
+        keep: Keep,
+        stay: Stay,
+        options: CoreOptions,
+    ) -> Result<Self, CoreError> {
         let sql = Sql::new(options.sql_memory)?;
         let pack = match &options.detections {
             None => Pack::built_in(&sql).await,
@@ -169,6 +185,7 @@ impl Core {
             engine,
             sql,
             keep,
+            stay,
             state: Mutex::new(state),
             stopping: AtomicBool::new(false),
             round: tokio::sync::Mutex::new(()),
@@ -214,6 +231,21 @@ impl Core {
     /// If the findings' state cannot be written; everything touched is looked at again in the next round. A detection that fails on a window is
     /// no error here, but named in the round: the others keep running.
     pub async fn detect(&self, now: DateTime<Utc>) -> Result<Round, CoreError> {
+        self.look(now, &mut round::Into::State(&self.findings)).await
+    }
+
+    /// As [`Self::detect`], for a core in passing: the findings go to the caller and nowhere else. They are those of the windows that were touched
+    /// since the last round.
+    ///
+    /// # Errors
+    /// If rows cannot be read.
+    pub async fn find(&self, now: DateTime<Utc>) -> Result<(Round, Vec<Finding>), CoreError> {
+        let mut passing = Passing::default();
+        let round = self.look(now, &mut round::Into::Passing(&mut passing)).await?;
+        Ok((round, passing.into_findings()))
+    }
+
+    async fn look(&self, now: DateTime<Utc>, into: &mut round::Into<'_>) -> Result<Round, CoreError> {
         let _one_round = self.round.lock().await;
         let (touched, again, latest) = {
             let mut state = self.state();
@@ -226,7 +258,7 @@ impl Core {
         // whatever goes wrong, a caller that drops this future included: what was not looked at stays touched
         let mut unseen = Unseen { core: self, touched: Some(touched) };
         if let Some(touched) = &unseen.touched {
-            round::look(self, &round::Agenda { touched, again: &again, latest }, now, &mut round).await?;
+            round::look(self, &round::Agenda { touched, again: &again, latest }, now, &mut round, into).await?;
         }
         if !round.cut_short {
             unseen.touched = None;
@@ -268,6 +300,12 @@ impl Core {
     #[must_use]
     pub fn sql(&self) -> &Sql {
         &self.sql
+    }
+
+    /// Whether findings are kept.
+    #[must_use]
+    pub fn stay(&self) -> Stay {
+        self.stay
     }
 
     /// The findings' state.

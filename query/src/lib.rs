@@ -15,5 +15,5 @@ pub mod store;
 mod summary;
 pub mod window;
 
-pub use core::{Core, CoreError, CoreOptions, Failure, Keep, Round};
+pub use core::{Core, CoreError, CoreOptions, Failure, Keep, Round, Stay};
 pub use summary::{Edge, EdgeStats, Minute, Summary};

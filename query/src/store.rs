@@ -30,6 +30,7 @@ mod hot;
 mod provider;
 mod snapshot;
 mod span;
+mod spill;
 mod state;
 mod table;
 #[cfg(test)]
@@ -91,6 +92,8 @@ enum Backing {
     Memory,
     /// There are none: opened for reading.
     ReadOnly,
+    /// To files that nobody will open again.
+    Passing(spill::Spill),
     /// To the folder that this writes to.
     Folder(Box<flush::Writer>),
     /// Closed.
@@ -102,6 +105,7 @@ impl Backing {
         match self {
             Self::Memory => Ok(Flushed::default()),
             Self::ReadOnly => Err(StoreError::ReadOnly),
+            Self::Passing(spill) => spill.flush(state).await,
             Self::Folder(writer) => writer.flush(state).await,
             Self::Closed => Err(StoreError::Closed),
         }
@@ -126,6 +130,15 @@ impl Store {
     pub async fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
         let folder = folder::find(dir)?;
         Ok(Self::new(StoreOptions::default(), flush::read(&folder).await?, Backing::ReadOnly))
+    }
+
+    /// A store that is gone with this value, but may put rows into the empty folder `dir`: they are quick to write, and not durable.
+    ///
+    /// # Errors
+    /// If there is no such folder.
+    pub fn in_passing(dir: &Path, options: StoreOptions) -> Result<Self, StoreError> {
+        let folder = dir.canonicalize().map_err(StoreError::io("find", dir))?;
+        Ok(Self::new(options, State::empty(), Backing::Passing(spill::Spill::new(folder))))
     }
 
     /// A store without a folder: everything stays in memory and is gone with it.
@@ -192,7 +205,7 @@ impl Store {
     #[must_use]
     pub fn wants_flush(&self) -> bool {
         let running = match self.backing.try_lock().as_deref() {
-            Ok(Backing::Folder(_)) => false,
+            Ok(Backing::Folder(_) | Backing::Passing(_)) => false,
             Ok(_) => return false,
             Err(_) => true,
         };

@@ -4,6 +4,9 @@
 //!  windows of all detections ─▶ spans of 2 h ─▶ stretches of time ─▶ suspicious rows, sorted, read once a stretch
 //!                                                                       └─▶ detection × window: a slice of them ─▶ hits ─▶ findings
 //! ```
+//! Detections run beside each other, one detection's windows one after the other. What they find is taken in beside that, in the order of
+//! stretches, then detections, then windows, whichever came first: many windows at a time, as many as have come.
+//!
 //! Memory grows with what is suspicious in one span and what is looked back on from it, not with the time that all windows take.
 //! A window in which a detection's signals select no row has no hit and is passed over. A detection that reads every row (no `signals`) is
 //! planned for each of its windows over the store itself. Windows that failed before and are due again ([`crate::detect::overdue`]) are looked at with
@@ -19,10 +22,12 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{col, lit};
+use tokio::sync::mpsc;
 
 use super::{Core, CoreError, Failure, Round};
 use crate::detect::overdue::Place;
-use crate::detect::{Detection, EvaluateError, Hit, Touched};
+use crate::detect::{Detection, EvaluateError, Header, Hit, Touched};
+use crate::findings::{FindingsState, Looked, Passing};
 use crate::store::Snapshot;
 use crate::window::Window;
 
@@ -36,6 +41,31 @@ const SPAN: i64 = 2 * 3_600_000_000;
 const GROUPS: usize = 128;
 /// Longest run of one detection over one window.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Outcomes of a detection that wait to be taken in, at most.
+const WAITING: usize = 64;
+
+/// Where findings go.
+pub(super) enum Into<'a> {
+    /// To the findings' state: what changed is in the round.
+    State(&'a FindingsState),
+    /// To the caller.
+    Passing(&'a mut Passing),
+}
+
+/// What a detection said of one window.
+struct Outcome {
+    header: Arc<Header>,
+    window: Window,
+    hits: Result<Vec<Hit>, EvaluateError>,
+}
+
+/// How a run over windows ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Through,
+    CutShort,
+}
 
 /// What to look at.
 pub(super) struct Agenda<'a> {
@@ -64,6 +94,7 @@ pub(super) async fn look(
     agenda: &Agenda<'_>,
     now: DateTime<Utc>,
     round: &mut Round,
+    into: &mut Into<'_>,
 ) -> Result<(), CoreError> {
     let snapshot = core.store.snapshot();
     let (by_signal, by_row): (Vec<_>, Vec<_>) = core
@@ -84,21 +115,30 @@ pub(super) async fn look(
             .flat_map(|((detection, _), windows)| windows.iter().map(|window| reach(detection, *window)));
         for stretch in stretches(reaches) {
             let rows = Suspicious::read(core, &snapshot, stretch, mask, &columns).await?;
-            for ((detection, _), windows) in by_signal.iter().zip(&windows) {
-                for window in
-                    windows.iter().filter(|window| stretch.start() <= window.start() && window.end() <= stretch.end())
-                {
-                    if core.stopping.load(Ordering::Acquire) {
-                        round.cut_short = true;
-                        return Ok(());
+            let within = |window: &&Window| stretch.start() <= window.start() && window.end() <= stretch.end();
+            let (looks, mut found): (Vec<_>, Vec<_>) = by_signal
+                .iter()
+                .zip(&windows)
+                .map(|((detection, _), windows)| {
+                    let (found, queue) = mpsc::channel(WAITING);
+                    let windows: Vec<Window> = windows.iter().filter(within).copied().collect();
+                    (look_at(core, detection, windows, &rows, found), queue)
+                })
+                .unzip();
+            let taking_in = async {
+                let mut outcomes = Vec::new();
+                for queue in &mut found {
+                    while queue.recv_many(&mut outcomes, WAITING).await > 0 {
+                        settle(core, std::mem::take(&mut outcomes), now, round, into).await?;
                     }
-                    if !rows.any(*window, detection.header.signals) {
-                        core.state().overdue.settled(&(detection.header.id.clone(), *window));
-                        continue;
-                    }
-                    let hits = evaluate(detection, *window, &rows).await;
-                    settle(core, detection, *window, hits, now, round).await?;
                 }
+                Ok::<_, CoreError>(())
+            };
+            let looks = async { Ok(futures::future::join_all(looks).await) };
+            let (ends, ()) = tokio::try_join!(looks, taking_in)?;
+            if ends.contains(&End::CutShort) {
+                round.cut_short = true;
+                return Ok(());
             }
         }
     }
@@ -110,10 +150,35 @@ pub(super) async fn look(
             }
             let rows = snapshot.access_logs_between(reach(detection, window));
             let hits = within_patience(detection, window, core.engine.evaluate(detection, window, rows)).await;
-            settle(core, detection, window, hits, now, round).await?;
+            let outcome = Outcome { header: Arc::clone(&detection.header), window, hits };
+            settle(core, vec![outcome], now, round, into).await?;
         }
     }
     Ok(())
+}
+
+/// Runs one detection over its windows, the earliest first, until there are no more or nobody wants to know.
+async fn look_at(
+    core: &Core,
+    detection: &Detection,
+    windows: Vec<Window>,
+    rows: &Suspicious,
+    found: mpsc::Sender<Outcome>,
+) -> End {
+    for window in windows {
+        if core.stopping.load(Ordering::Acquire) {
+            return End::CutShort;
+        }
+        if !rows.any(window, detection.header.signals) {
+            core.state().overdue.settled(&(detection.header.id.clone(), window));
+            continue;
+        }
+        let hits = evaluate(detection, window, rows).await;
+        if found.send(Outcome { header: Arc::clone(&detection.header), window, hits }).await.is_err() {
+            break;
+        }
+    }
+    End::Through
 }
 
 async fn evaluate(detection: &Detection, window: Window, rows: &Suspicious) -> Result<Vec<Hit>, EvaluateError> {
@@ -147,26 +212,36 @@ fn failure(detection: &Detection, window: Window, source: DataFusionError) -> Ev
     EvaluateError::Sql { detection: detection.header.id.clone(), window, source: Box::new(source) }
 }
 
+/// Counts outcomes and takes their hits in.
 async fn settle(
     core: &Core,
-    detection: &Detection,
-    window: Window,
-    hits: Result<Vec<Hit>, EvaluateError>,
+    outcomes: Vec<Outcome>,
     now: DateTime<Utc>,
     round: &mut Round,
+    into: &mut Into<'_>,
 ) -> Result<(), CoreError> {
-    round.windows += 1;
-    let header = &detection.header;
-    let place = (header.id.clone(), window);
-    match hits {
-        Ok(hits) => {
-            round.changes.extend(core.findings.apply(&header.id, header.version, window, hits, now).await?);
-            core.state().overdue.settled(&place);
+    let (mut looked, mut places) = (Vec::new(), Vec::new());
+    for Outcome { header, window, hits } in outcomes {
+        round.windows += 1;
+        let place = (header.id.clone(), window);
+        match hits {
+            Ok(hits) => {
+                looked.push(Looked { header, window, hits });
+                places.push(place);
+            }
+            Err(error) => {
+                let again = core.state().overdue.failed(place, now);
+                round.failures.push(Failure { error, again });
+            }
         }
-        Err(error) => {
-            let again = core.state().overdue.failed(place, now);
-            round.failures.push(Failure { error, again });
-        }
+    }
+    match into {
+        Into::State(findings) => round.changes.extend(findings.apply(looked, now).await?),
+        Into::Passing(passing) => passing.apply(looked),
+    }
+    let mut state = core.state();
+    for place in &places {
+        state.overdue.settled(place);
     }
     Ok(())
 }

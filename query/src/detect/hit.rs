@@ -197,8 +197,8 @@ fn summary(template: &str, entity: &Entity, count: i64, facts: &BTreeMap<String,
 
 #[cfg(test)]
 impl Hit {
-    /// A hit of a detection `test` about `source`.
-    pub(crate) fn for_test(source: &str, window: Window, count: i64) -> Self {
+    /// The header of a detection `test`.
+    pub(crate) fn header_for_test() -> std::sync::Arc<Header> {
         let text = r#"/* ---
 id = "test"
 version = 1
@@ -214,9 +214,13 @@ runbook = ""
 --- */ SELECT 1"#;
         let header = super::header::parse(text).map(|(header, _)| header);
         #[allow(clippy::unwrap_used)]
-        let header = std::sync::Arc::new(header.unwrap());
+        std::sync::Arc::new(header.unwrap())
+    }
+
+    /// A hit of a detection `test` about `source`.
+    pub(crate) fn for_test(source: &str, window: Window, count: i64) -> Self {
         Self {
-            header,
+            header: Self::header_for_test(),
             window,
             entity: Entity::from([("source".to_owned(), source.to_owned())]),
             count,

@@ -12,7 +12,7 @@ use super::Prepared;
 use super::engine::dry_run;
 use super::header::{Header, parse};
 use super::sight::Sight;
-use crate::sql::Sql;
+use crate::sql::{Sql, parse_read_only};
 
 /// The product's own detections: file name and text. A test holds this list against the folder.
 const BUILT_IN: [(&str, &str); 4] = [
@@ -78,9 +78,8 @@ impl Pack {
     /// The product's own detections.
     pub async fn built_in(sql: &Sql) -> Self {
         let mut pack = Self::default();
-        for (file, text) in BUILT_IN {
-            pack.add(sql, file, text).await;
-        }
+        let files = BUILT_IN.map(|(file, text)| (file.to_owned(), Ok(text.to_owned())));
+        pack.add_all(sql, files.into_iter().collect(), Trust::Ours).await;
         pack
     }
 
@@ -89,55 +88,53 @@ impl Pack {
     /// # Errors
     /// If the folder cannot be read; a bad file in it is refused, which is no error.
     pub async fn with_folder(sql: &Sql, folder: &Path) -> Result<Self, PackError> {
-        let mut pack = Self::built_in(sql).await;
         let failed = |source| PackError { folder: folder.display().to_string(), source };
-        let mut files = Vec::new();
+        let mut paths = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             if path.extension().is_some_and(|extension| extension == "sql") {
-                files.push(path);
+                paths.push(path);
             }
         }
-        files.sort();
-        for path in files {
-            let file = path.display().to_string();
-            match std::fs::read_to_string(&path) {
-                Ok(text) => pack.add(sql, &file, &text).await,
-                Err(error) => pack.refused.push(Refused { file, reason: format!("it cannot be read: {error}") }),
-            }
-        }
+        paths.sort();
+        let read = |path: &std::path::PathBuf| {
+            let text = std::fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}"));
+            (path.display().to_string(), text)
+        };
+        let mut pack = Self::built_in(sql).await;
+        pack.add_all(sql, paths.iter().map(read).collect(), Trust::Nobody).await;
         Ok(pack)
     }
 
     /// Adds one detection from the text of its file, or refuses it.
     pub async fn add(&mut self, sql: &Sql, file: &str, text: &str) {
-        let outcome = match parse(text) {
-            Err(error) => Err(error.to_string()),
-            Ok((header, body)) => match self.detections.iter().find(|known| known.header.id == header.id) {
-                Some(known) => Err(format!("its id '{}' is taken by {}", header.id, known.file)),
-                None => match dry_run(sql, &header, body).await {
-                    Ok(statement) => {
-                        let header = Arc::new(header);
-                        let prepared = if header.signals == 0 {
-                            None
-                        } else {
-                            let prepared = Prepared::new(sql, Arc::clone(&header), statement.clone()).await;
-                            Some(prepared.map(Arc::new).map_err(Arc::new))
-                        };
-                        let (file, sql) = (file.to_owned(), body.trim().to_owned());
-                        Ok(Detection { header, file, sql, statement, prepared })
-                    }
-                    Err(error) => Err(error.to_string()),
-                },
-            },
+        self.add_all(sql, vec![(file.to_owned(), Ok(text.to_owned()))], Trust::Nobody).await;
+    }
+
+    /// Adds detections in this order, planned beside each other on the threads for queries, which have the stack for it.
+    async fn add_all(&mut self, sql: &Sql, files: Vec<(String, Result<String, String>)>, trust: Trust) {
+        let plan = |(file, text): (String, Result<String, String>)| {
+            let (name, own) = (file.clone(), sql.clone());
+            let work = sql.spawn(async move { Read::file(&own, file, text?, trust).await });
+            async move { (name, work.await.unwrap_or_else(|error| Err(error.to_string()))) }
         };
-        match outcome {
-            Ok(detection) => {
-                self.detections.push(Arc::new(detection));
-                self.detections.sort_by(|one, other| one.header.id.cmp(&other.header.id));
+        let planned: Vec<_> = files.into_iter().map(plan).collect();
+        for planned in planned {
+            let (file, read) = planned.await;
+            if let Err(reason) = read.and_then(|read| self.take(read)) {
+                self.refused.push(Refused { file, reason });
             }
-            Err(reason) => self.refused.push(Refused { file: file.to_owned(), reason }),
         }
+    }
+
+    fn take(&mut self, read: Read) -> Result<(), String> {
+        let id = &read.header.id;
+        if let Some(known) = self.detections.iter().find(|known| known.header.id == *id) {
+            return Err(format!("its id '{id}' is taken by {}", known.file));
+        }
+        self.detections.push(Arc::new(read.detection?));
+        self.detections.sort_by(|one, other| one.header.id.cmp(&other.header.id));
+        Ok(())
     }
 
     /// The detections, by id.
@@ -182,6 +179,50 @@ impl Pack {
             columns.extend(detection.prepared().ok()?.columns());
         }
         Some(columns)
+    }
+}
+
+/// Whether a detection's SQL has been held against its header before.
+#[derive(Clone, Copy)]
+enum Trust {
+    /// It is the product's own: a test did.
+    Ours,
+    /// It is anybody's.
+    Nobody,
+}
+
+/// A file with a header, and what became of its SQL.
+struct Read {
+    header: Arc<Header>,
+    detection: Result<Detection, String>,
+}
+
+impl Read {
+    async fn file(sql: &Sql, file: String, text: String, trust: Trust) -> Result<Self, String> {
+        let (header, body) = parse(&text).map_err(|error| error.to_string())?;
+        let header = Arc::new(header);
+        let detection = Self::detection(sql, Arc::clone(&header), file, body, trust).await;
+        Ok(Self { header, detection })
+    }
+
+    async fn detection(
+        sql: &Sql,
+        header: Arc<Header>,
+        file: String,
+        body: &str,
+        trust: Trust,
+    ) -> Result<Detection, String> {
+        let statement = match trust {
+            Trust::Ours => parse_read_only(body).map_err(|error| error.to_string())?,
+            Trust::Nobody => dry_run(sql, &header, body).await.map_err(|error| error.to_string())?,
+        };
+        let prepared = if header.signals == 0 {
+            None
+        } else {
+            let prepared = Prepared::new(sql, Arc::clone(&header), statement.clone()).await;
+            Some(prepared.map(Arc::new).map_err(Arc::new))
+        };
+        Ok(Detection { header, file, sql: body.trim().to_owned(), statement, prepared })
     }
 }
 

@@ -31,11 +31,15 @@ impl Known {
 /// The known findings of one detection and window after its hits, with what happened to each that changed.
 #[must_use]
 pub fn reconcile(known: Vec<Known>, hits: Vec<Hit>) -> Vec<(Known, ChangeKind)> {
+    compare(known, hits.into_iter().map(Hit::into_finding).collect())
+}
+
+/// The same with what the hits stand for.
+pub(super) fn compare(known: Vec<Known>, fresh: Vec<Finding>) -> Vec<(Known, ChangeKind)> {
     let mut known: std::collections::BTreeMap<String, Known> =
         known.into_iter().map(|known| (known.finding.id.clone(), known)).collect();
     let mut changed = Vec::new();
-    for hit in hits {
-        let fresh = hit.into_finding();
+    for fresh in fresh {
         match known.remove(&fresh.id) {
             None => changed.push((Known::fresh(fresh), ChangeKind::Opened)),
             Some(old) => {

@@ -8,6 +8,8 @@
 //! ```
 //! `json` is [`FindingJson`]. The columns beside it exist for filters and for the incident run of one entity.
 
+mod apply;
+
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -18,9 +20,9 @@ use sqlx::{Row, SqliteConnection};
 use tokio::sync::{Mutex, watch};
 
 use super::error::FindingsError;
-use super::reconcile::{Known, reconcile, renumber};
+use super::reconcile::Known;
+use crate::detect::Touched;
 use crate::detect::overdue::{Failed, Overdue};
-use crate::detect::{Hit, Touched};
 use crate::finding::json::FindingJson;
 use crate::finding::{Change, ChangeKind, Finding, Severity, Status};
 use crate::window::Window;
@@ -130,55 +132,6 @@ impl FindingsState {
     #[must_use]
     pub fn newest(&self) -> watch::Receiver<i64> {
         self.newest.subscribe()
-    }
-
-    /// Takes the hits of one detection and window in; `now` is the wall time written to the feed. Returns what changed.
-    ///
-    /// # Errors
-    /// If the state cannot be read or written; then nothing changed.
-    pub async fn apply(
-        &self,
-        detection: &str,
-        version: i64,
-        window: Window,
-        hits: Vec<Hit>,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<(Finding, ChangeKind)>, FindingsError> {
-        let _one_writer = self.writer.lock().await;
-        let mut tx = self.pool.begin().await?;
-        let rows = sqlx::query(
-            "SELECT json, set_by_person FROM findings WHERE detection = ? AND version = ? AND window_start = ? AND window_end = ?",
-        )
-        .bind(detection)
-        .bind(version)
-        .bind(window.start())
-        .bind(window.end())
-        .fetch_all(&mut *tx)
-        .await?;
-        let known = rows.iter().map(known).collect::<Result<Vec<_>, _>>()?;
-        if known.is_empty() && hits.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut changes = reconcile(known, hits);
-        let mut entities: Vec<String> = Vec::new();
-        for (known, kind) in &changes {
-            write(&mut tx, known).await?;
-            if matches!(kind, ChangeKind::Opened | ChangeKind::Retracted | ChangeKind::Reopened) {
-                entities.push(entity_key(&known.finding)?);
-            }
-        }
-        for entity in entities {
-            for renumbered in incidents(&mut tx, detection, version, &entity, window).await? {
-                match changes.iter_mut().find(|(known, _)| known.finding.id == renumbered.finding.id) {
-                    Some((known, _)) => *known = renumbered,
-                    None => changes.push((renumbered, ChangeKind::Updated)),
-                }
-            }
-        }
-        let newest = self.feed(&mut tx, &changes, now).await?;
-        tx.commit().await?;
-        self.announce(newest);
-        Ok(changes.into_iter().map(|(known, kind)| (known.finding, kind)).collect())
     }
 
     /// Changes status or note of one finding; `None` if there is none of that id.
@@ -390,36 +343,6 @@ impl FindingsState {
     fn announce(&self, newest: i64) {
         self.newest.send_replace(newest);
     }
-}
-
-/// Findings of one entity whose incident is another one now that `around` changed. Only the unbroken run that touches the
-/// window can be concerned, but a run may be long: all windows of the entity are read.
-async fn incidents(
-    tx: &mut SqliteConnection,
-    detection: &str,
-    version: i64,
-    entity: &str,
-    _around: Window,
-) -> Result<Vec<Known>, FindingsError> {
-    let rows = sqlx::query(
-        "SELECT json, set_by_person FROM findings WHERE detection = ? AND version = ? AND entity = ? ORDER BY window_start",
-    )
-    .bind(detection)
-    .bind(version)
-    .bind(entity)
-    .fetch_all(&mut *tx)
-    .await?;
-    let known = rows.iter().map(known).collect::<Result<Vec<_>, _>>()?;
-    let mut findings: Vec<Finding> = known.iter().map(|known| known.finding.clone()).collect();
-    let mut changed = Vec::new();
-    for place in renumber(&mut findings) {
-        if let (Some(finding), Some(known)) = (findings.get(place), known.get(place)) {
-            let renumbered = Known { finding: finding.clone(), set_by_person: known.set_by_person };
-            write(tx, &renumbered).await?;
-            changed.push(renumbered);
-        }
-    }
-    Ok(changed)
 }
 
 async fn write(tx: &mut SqliteConnection, known: &Known) -> Result<(), FindingsError> {

@@ -53,15 +53,25 @@ pub(crate) struct ColdFile {
     pub(crate) span: Option<Span>,
 }
 
-/// Writes rows into the new file `path`, sorted by time, and puts them on stable storage (the file; not yet its folder).
+/// How long what is written must last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// For good: on stable storage, small, made for questions of any kind.
+    Kept,
+    /// As long as this process: quick to write, made to be read once by time.
+    Passing,
+}
+
+/// Writes rows into the new file `path`, sorted by time; if they are kept, on stable storage (the file; not yet its folder).
 /// Blocking.
 pub(crate) fn write(
     path: &Path,
     schema: &SchemaRef,
     time_column: usize,
     pieces: &[Arc<Piece>],
+    durability: Durability,
 ) -> Result<ColdFile, StoreError> {
-    let written = write_rows(path, schema, time_column, pieces);
+    let written = write_rows(path, schema, time_column, pieces, durability);
     if written.is_err() {
         // Never committed, so nothing refers to it. If it cannot be removed either, a vacuum will.
         let _ = std::fs::remove_file(path);
@@ -74,12 +84,16 @@ fn write_rows(
     schema: &SchemaRef,
     time_column: usize,
     pieces: &[Arc<Piece>],
+    durability: Durability,
 ) -> Result<ColdFile, StoreError> {
     let parquet = |source: ParquetError| StoreError::Parquet { path: path.to_owned(), source };
     let file = private(path).map_err(StoreError::io("create", path))?;
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties(schema, time_column).map_err(parquet)?)
-        .with_skip_arrow_metadata(true);
+    let properties = match durability {
+        Durability::Kept => properties(schema, time_column),
+        Durability::Passing => passing_properties(schema, time_column),
+    };
+    let options =
+        ArrowWriterOptions::new().with_properties(properties.map_err(parquet)?).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(
         std::io::BufWriter::with_capacity(1 << 20, file),
         Arc::clone(schema),
@@ -94,7 +108,9 @@ fn write_rows(
     let mut buffered = writer.into_inner().map_err(parquet)?;
     buffered.flush().map_err(StoreError::io("write", path))?;
     let file = buffered.get_ref();
-    file.sync_all().map_err(StoreError::io("sync", path))?;
+    if durability == Durability::Kept {
+        file.sync_all().map_err(StoreError::io("sync", path))?;
+    }
     let bytes = file.metadata().map_err(StoreError::io("look at", path))?.len();
     Ok(ColdFile {
         path: path.to_owned(),
@@ -150,6 +166,22 @@ fn properties(schema: &SchemaRef, time_column: usize) -> Result<WriterProperties
                 .set_column_dictionary_enabled(column(), false)
                 .set_column_encoding(column(), Encoding::DELTA_BINARY_PACKED);
         }
+    }
+    Ok(properties.build())
+}
+
+/// What is read once, by time: no statistics but those of the time, no bloom filters.
+fn passing_properties(schema: &SchemaRef, time_column: usize) -> Result<WriterProperties, ParquetError> {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
+    if let Some(time) = schema.fields().get(time_column) {
+        let time = ColumnPath::from(time.name().as_str());
+        properties = properties.set_column_statistics_enabled(time, EnabledStatistics::Page);
+    }
+    for name in DISTINCT_TEXT {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
     }
     Ok(properties.build())
 }

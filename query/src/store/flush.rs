@@ -1,4 +1,4 @@
-//! Moving rows from memory to disk, in steps that can be cut off anywhere.
+//! Moving rows from memory to disk for good, in steps that can be cut off anywhere.
 //!
 //! ```text
 //!  1 reconcile   ask both Delta logs what they cover: a commit whose answer was lost is taken over, not repeated
@@ -15,7 +15,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
-use super::cold::{self, ColdFile};
+use super::cold::{self, ColdFile, Durability};
 use super::coverage;
 use super::delta::DeltaLog;
 use super::error::StoreError;
@@ -49,9 +49,9 @@ pub(crate) struct Writer {
 }
 
 /// Which of the two tables.
-type Pick = fn(&mut State) -> &mut Table;
-const ACCESS_LOGS: Pick = |state| &mut state.access_logs;
-const REJECTS: Pick = |state| &mut state.rejects;
+pub(super) type Pick = fn(&mut State) -> &mut Table;
+pub(super) const ACCESS_LOGS: Pick = |state| &mut state.access_logs;
+pub(super) const REJECTS: Pick = |state| &mut state.rejects;
 
 impl Writer {
     /// Opens or creates the tables in a folder that `lock` was taken for, and answers what is in them.
@@ -155,7 +155,7 @@ async fn move_to_disk(
         let name = format!("part-{sequence:020}-{}.zstd.parquet", uuid::Uuid::new_v4().simple());
         let (path, folder) = (log.folder().join(name), log.folder().to_owned());
         let written = tokio::task::spawn_blocking(move || {
-            let file = cold::write(&path, &shape.schema, shape.time_column, &pieces)?;
+            let file = cold::write(&path, &shape.schema, shape.time_column, &pieces, Durability::Kept)?;
             folder::sync_folder(&folder)?;
             Ok::<_, StoreError>(file)
         });

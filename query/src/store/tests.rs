@@ -87,6 +87,39 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn every_row_is_there_exactly_once_in_passing(steps in prop::collection::vec(step(), 1..14)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::in_passing(dir.path(), StoreOptions::default()).unwrap();
+            let (mut logs, mut rejects) = (Vec::new(), Vec::new());
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Append(minutes, rejected) => {
+                        let times: Vec<i64> = minutes.iter().map(|minute| minute * MINUTE).collect();
+                        let batch = batch(&format!("s{number}"), &times, rejected);
+                        logs.extend(ids(&batch.rows));
+                        rejects.extend(ids(&batch.rejects));
+                        store.append(&batch).await.unwrap();
+                    }
+                    Step::Flush => {
+                        store.flush().await.unwrap();
+                        assert_eq!((store.stats().hot_rows, store.stats().cold_rows), (0, logs.len() as u64));
+                    }
+                    Step::AbandonFlush(micros) => drop(tokio::time::timeout(Duration::from_micros(micros), store.flush()).await),
+                    Step::Query | Step::Reopen => {}
+                }
+                check(&store.snapshot(), &logs, &rejects).await;
+            }
+            store.close().await.unwrap();
+            check(&store.snapshot(), &logs, &rejects).await;
+        });
+    }
+}
+
 async fn check(snapshot: &Snapshot, logs: &[String], rejects: &[String]) {
     let count = sql(snapshot, "select count(*), count(distinct log_id) from access_logs").await;
     assert_eq!(count, [[logs.len().to_string(), logs.len().to_string()]]);

@@ -1,8 +1,13 @@
 #![allow(clippy::unwrap_used)]
 
 use chrono::{DateTime, Utc};
+use proptest::prelude::*;
+
+mod plain;
 
 use super::*;
+use crate::detect::Hit;
+use crate::findings::Looked;
 
 fn window(start: i64) -> Window {
     Window::new(start, start + 10).unwrap()
@@ -12,9 +17,13 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
+fn looked(window: Window, hits: &[(&str, i64)]) -> Looked {
+    let hits = hits.iter().map(|(source, count)| Hit::for_test(source, window, *count)).collect();
+    Looked { header: Hit::header_for_test(), window, hits }
+}
+
 async fn apply(state: &FindingsState, start: i64, hits: &[(&str, i64)]) -> Vec<(String, ChangeKind)> {
-    let hits = hits.iter().map(|(source, count)| Hit::for_test(source, window(start), *count)).collect();
-    let changes = state.apply("test", 1, window(start), hits, now()).await.unwrap();
+    let changes = state.apply(vec![looked(window(start), hits)], now()).await.unwrap();
     changes.into_iter().map(|(finding, kind)| (finding.entity["source"].clone(), kind)).collect()
 }
 
@@ -113,4 +122,65 @@ async fn a_newer_state_is_refused() {
     sqlx::raw_sql("PRAGMA user_version = 2").execute(&state.pool).await.unwrap();
     state.close().await;
     assert!(matches!(FindingsState::open(folder.path()).await, Err(FindingsError::Newer { found: 2, known: 1 })));
+}
+
+/// Everything that is written, and in what order.
+async fn written(state: &FindingsState) -> (Vec<(String, i64, String, String)>, Vec<(i64, String, String, String)>) {
+    let findings = sqlx::query_as("SELECT id, revision, set_by_person, json FROM findings ORDER BY id");
+    let feed = sqlx::query_as("SELECT seq, change_id, kind, json FROM feed ORDER BY seq");
+    (findings.fetch_all(&state.pool).await.unwrap(), feed.fetch_all(&state.pool).await.unwrap())
+}
+
+/// Windows of 10, some of 20, that touch and leave gaps, with hits of three sources.
+fn windows() -> impl Strategy<Value = Vec<(Window, Vec<(&'static str, i64)>)>> {
+    let hits = proptest::sample::subsequence(vec!["a", "b", "c"], 0..=3);
+    let hits = hits.prop_flat_map(|sources| {
+        let counts = proptest::collection::vec(1..3_i64, sources.len());
+        counts.prop_map(move |counts| sources.iter().copied().zip(counts).collect())
+    });
+    let window = (0..8_i64, prop_oneof![4 => Just(10), 1 => Just(20)]);
+    let window = window.prop_map(|(place, length)| Window::new(place * 10, place * 10 + length).unwrap());
+    proptest::collection::vec((window, hits), 1..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn many_windows_at_once_are_written_as_one_after_the_other(
+        batches in proptest::collection::vec((windows(), any::<bool>()), 1..5)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (fast, slow) = (FindingsState::in_memory().await.unwrap(), FindingsState::in_memory().await.unwrap());
+            let mut passing = crate::findings::Passing::default();
+            for (mut windows, in_order) in batches {
+                if in_order {
+                    windows.sort_by_key(|(window, _)| *window);
+                }
+                let batch = |()| windows.iter().map(|(window, hits)| looked(*window, hits)).collect::<Vec<_>>();
+                passing.apply(batch(()));
+                let at_once = fast.apply(batch(()), now()).await.unwrap();
+                let mut one_by_one = Vec::new();
+                for Looked { header, window, hits } in batch(()) {
+                    one_by_one.extend(slow.apply_plainly(&header.id, 1, window, hits, now()).await.unwrap());
+                }
+                assert_eq!(at_once, one_by_one);
+                assert_eq!(written(&fast).await, written(&slow).await);
+                assert_eq!(*fast.newest().borrow(), *slow.newest().borrow());
+                // nobody acknowledges what passes
+                let open = |finding| Finding { status: Status::Open, ..finding };
+                let mut kept = slow.list(&Filter { limit: 1000, ..Filter::default() }).await.unwrap().findings;
+                let mut passed = passing.clone().into_findings();
+                kept.sort_by(|one, other| one.id.cmp(&other.id));
+                passed.sort_by(|one, other| one.id.cmp(&other.id));
+                assert_eq!(passed, kept.iter().cloned().map(open).collect::<Vec<_>>());
+                // a person in between
+                if let Some(finding) = kept.first().filter(|_| in_order) {
+                    let patch = Patch { status: Some(Status::Closed), note: None };
+                    fast.patch(&finding.id, &patch, now()).await.unwrap();
+                    slow.patch(&finding.id, &patch, now()).await.unwrap();
+                }
+            }
+        });
+    }
 }
