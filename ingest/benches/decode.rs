@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use ingest::{DecodeOptions, Decoder};
+use ingest::{DecodeOptions, Decoder, Wanted};
 
 /// The allocator of the binary.
 #[global_allocator]
@@ -59,8 +59,12 @@ fn repeated(lines: &str) -> (Vec<u8>, usize) {
 }
 
 fn decode(bencher: Bencher, lines: &str) {
+    decode_wanted(bencher, lines, Wanted::everything());
+}
+
+fn decode_wanted(bencher: Bencher, lines: &str, wanted: Wanted) {
     let (bytes, count) = repeated(lines);
-    let options = Arc::new(DecodeOptions::default());
+    let options = Arc::new(DecodeOptions { wanted, ..DecodeOptions::default() });
     bencher.counter(BytesCount::new(bytes.len())).counter(ItemsCount::new(count)).bench_local(|| {
         let mut decoder = Decoder::new(options.clone(), "bench", DateTime::<Utc>::UNIX_EPOCH);
         let mut rows = 0;
@@ -77,6 +81,30 @@ fn decode(bencher: Bencher, lines: &str) {
 #[divan::bench(sample_count = 5)]
 fn recommended_json(bencher: Bencher) {
     decode(bencher, include_str!("../../sample-logs/mesh.jsonl"));
+}
+
+/// What a scan wants of most lines: what its summary reads.
+#[divan::bench(sample_count = 5)]
+fn recommended_json_in_a_scan(bencher: Bencher) {
+    let columns = [
+        "time",
+        "signals",
+        "edge",
+        "duration_ms",
+        "response_code",
+        "access_log_type",
+        "reporter",
+        "direction",
+        "transport_security",
+        "source_principal",
+        "source_ip",
+        "destination_principal",
+        "destination_service",
+        "destination_ip",
+        "egress_host",
+    ];
+    let wanted = Wanted::columns(columns).expect("they are columns");
+    decode_wanted(bencher, include_str!("../../sample-logs/mesh.jsonl"), wanted);
 }
 
 #[divan::bench(sample_count = 5)]

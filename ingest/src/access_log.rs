@@ -68,7 +68,7 @@ pub(crate) fn decode(
     shapes: Option<&mut Shapes>,
     row: impl FnOnce(&Row<'_>, &Derived),
 ) -> Result<LineFormat, Refusal> {
-    let line = utf8(line)?;
+    let line = utf8(line, context.options)?;
     let line = trimmed(&line);
     if crate::ztunnel::looks_like(line) {
         return ztunnel_line(line, node, context, row).map(|()| LineFormat::of_ztunnel(line));
@@ -137,17 +137,20 @@ pub(crate) fn derive(
     Ok(())
 }
 
-/// The line as UTF-8. Envoy's text format passes on whatever bytes a header holds: such a line is read as Latin-1, as
+/// The line as UTF-8. A text format of Envoy's passes on whatever bytes a header holds: such a line is read as Latin-1, as
 /// Envoy's JSON does with such a value, or a caller could hide its requests. JSON of Envoy's is always UTF-8.
-fn utf8(line: &[u8]) -> Result<Cow<'_, str>, Refusal> {
-    match std::str::from_utf8(line) {
-        Ok(line) => Ok(Cow::Borrowed(line)),
-        Err(_) if line.trim_ascii_start().starts_with(b"[") => Ok(line.iter().copied().map(char::from).collect()),
-        Err(error) => {
-            let at = error.valid_up_to();
-            Err(Refusal::new(RejectReason::NotUtf8, format!("byte {at} of the line is not UTF-8")))
-        }
+fn utf8<'a>(line: &'a [u8], options: &DecodeOptions) -> Result<Cow<'a, str>, Refusal> {
+    let error = match std::str::from_utf8(line) {
+        Ok(line) => return Ok(Cow::Borrowed(line)),
+        Err(error) => error,
+    };
+    let latin1: String = line.iter().copied().map(char::from).collect();
+    let configured = || text_formats::plain(trimmed(&latin1), options.text_formats(), &mut Fields::new());
+    if trimmed(&latin1).starts_with('[') || matches!(configured(), Some(Ok(()))) {
+        return Ok(Cow::Owned(latin1));
     }
+    let at = error.valid_up_to();
+    Err(Refusal::new(RejectReason::NotUtf8, format!("byte {at} of the line is not UTF-8")))
 }
 
 /// Keys whose value is a text column as it is.

@@ -68,7 +68,8 @@ const _: () = assert!(edge::COLUMNS.len() <= 64);
 
 impl BatchBuilder {
     pub(crate) fn new(source: String, received_at: DateTime<Utc>, wanted: Wanted) -> Self {
-        let columns = |columns: &[schema::Column]| columns.iter().map(|c| Column::new(c.data_type, c.nullable)).collect();
+        let columns =
+            |columns: &[schema::Column]| columns.iter().map(|c| Column::new(c.data_type, c.nullable)).collect();
         BatchBuilder {
             source,
             received_at,

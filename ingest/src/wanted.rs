@@ -43,8 +43,7 @@ pub(crate) struct ColumnSet(u128);
 
 const _: () = assert!(COLUMN_COUNT <= 128);
 
-const ENDS: [Col; 5] =
-    [Col::SourceIp, Col::SourcePort, Col::ClaimedClientIp, Col::DestinationIp, Col::DestinationPort];
+const ENDS: [Col; 5] = [Col::SourceIp, Col::SourcePort, Col::ClaimedClientIp, Col::DestinationIp, Col::DestinationPort];
 
 impl Wanted {
     /// Every column on every row.

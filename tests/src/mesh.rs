@@ -1,9 +1,9 @@
 //! A mesh of real Envoys on loopback: well-behaved traffic of a small bank, attacks planted in it, harmless traffic
-//! that looks like the attacks, and the access logs of all of it in three formats.
+//! that looks like the attacks, and the access logs of all of it in three formats, and in three of a mesh's own.
 //!
 //! ```text
 //!  topology ─▶ config ─▶ envoy (one process per pod, own loopback address)
-//!     pki ────▶                ▲                            │ three access logs per pod
+//!     pki ────▶                ▲                            │ the access logs of each pod
 //!              script ─ client ┘ ─▶ app                     ▼
 //!                 └─▶ plan (what must and must not be found)  logs
 //! ```
@@ -16,6 +16,7 @@ mod check;
 mod client;
 mod clock;
 mod config;
+mod custom;
 pub mod envoy;
 mod error;
 mod format;
@@ -32,6 +33,7 @@ mod topology;
 use std::time::Duration;
 
 pub use check::check;
+pub use custom::{CUSTOM, CustomFormat};
 pub use error::MeshError;
 pub use format::{Fields, Format, ISTIO_JSON, ISTIO_TEXT, RECOMMENDED, blank};
 pub(crate) use format::{TEXT_FIELDS, text_line};

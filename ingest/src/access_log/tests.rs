@@ -335,8 +335,14 @@ fn text_that_is_not_utf8_is_latin_1() {
     let get = |name: &str| columns.get(name).map(String::as_str);
     assert_eq!((get("user_agent"), get("path")), (Some("café"), Some("/Ã©")));
     assert_eq!((get("rbac_decision"), get("signals")), (Some("deny"), Some("1")));
-    for line in [b"{\"start_time\":\"\xff\"}".as_slice(), b"\xff"] {
-        assert_eq!(columns_of(line, &DecodeOptions::default()).unwrap_err().reason, RejectReason::NotUtf8);
+    let mut configured = DecodeOptions::default();
+    configured.add_text_format(crate::TextFormat::compile("%START_TIME%|%RESPONSE_CODE%|%REQ(USER-AGENT)%").unwrap());
+    let columns = columns_of(b"2026-11-22T14:39:24.727Z|403|caf\xe9", &configured).unwrap();
+    assert_eq!(columns.get("user_agent").map(String::as_str), Some("café"));
+    for line in [b"{\"start_time\":\"\xff\"}".as_slice(), b"\xff", b"2026-11-22T14:39:24.727Z|\xff"] {
+        for options in [&DecodeOptions::default(), &configured] {
+            assert_eq!(columns_of(line, options).unwrap_err().reason, RejectReason::NotUtf8);
+        }
     }
 }
 

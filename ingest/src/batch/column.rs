@@ -204,7 +204,7 @@ impl Nulls {
             false => {
                 let data = nulls.to_data().into_builder().nulls(None).build();
                 data.map_or(nulls, make_array)
-            },
+            }
         };
         self.arrays.push((kind, Arc::clone(&array)));
         array

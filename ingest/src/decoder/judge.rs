@@ -251,9 +251,7 @@ fn assert_narrow(options: &DecodeOptions, everywhere: &[&str], (mask, signalled)
             assert_eq!((narrow.lines, narrow.bytes), (whole.lines, whole.bytes));
             assert_eq!(narrow.rows.num_rows(), whole.rows.num_rows());
             let signals = whole.rows.column_by_name("signals").unwrap().as_primitive::<Int64Type>().values();
-            for ((column, narrow), whole) in
-                ACCESS_LOGS.iter().zip(narrow.rows.columns()).zip(whole.rows.columns())
-            {
+            for ((column, narrow), whole) in ACCESS_LOGS.iter().zip(narrow.rows.columns()).zip(whole.rows.columns()) {
                 narrow.to_data().validate_full().unwrap();
                 let name = column.name;
                 for (row, signals) in signals.iter().enumerate() {

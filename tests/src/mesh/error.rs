@@ -115,12 +115,12 @@ pub enum MeshError {
     },
 
     /// The three formats of one pod do not have the same number of lines.
-    #[error("pod {pod} wrote {counts:?} lines in the three formats: an envoy was killed before it flushed")]
+    #[error("pod {pod} wrote {counts:?} lines in its formats: an envoy was killed before it flushed")]
     Uneven {
         /// Name of the pod.
         pod: String,
-        /// Lines in recommended, Istio JSON and Istio TEXT.
-        counts: [usize; 3],
+        /// Lines in recommended, Istio JSON, Istio TEXT and the custom formats.
+        counts: Vec<usize>,
     },
 }
 

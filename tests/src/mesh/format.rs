@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use super::custom::CUSTOM;
 use super::error::MeshError;
 
 /// The product's recommended format: one JSON object of 70 keys and Envoy operators.
@@ -100,23 +101,25 @@ impl Format {
     }
 }
 
-/// One file access logger per format, writing into a pod's `folder`; `filter` as Envoy's `AccessLogFilter`.
+/// One file access logger per format, those of [`CUSTOM`] included, writing into a pod's `folder`; `filter` as Envoy's `AccessLogFilter`.
 pub(crate) fn access_logs(folder: &Path, filter: Option<&Value>) -> Result<Value, MeshError> {
-    let logger = |format: Format| -> Result<Value, MeshError> {
+    let logger = |file_name: &str, log_format: Value| {
         let mut logger = json!({
             "name": "envoy.access_loggers.file",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-                "path": format.file_in(folder),
-                "log_format": format.log_format()?,
+                "path": folder.join(file_name),
+                "log_format": log_format,
             },
         });
         if let Some(filter) = filter {
             logger["filter"] = filter.clone();
         }
-        Ok(logger)
+        logger
     };
-    Format::ALL.into_iter().map(logger).collect::<Result<Vec<_>, _>>().map(Value::from)
+    let known = Format::ALL.into_iter().map(|format| Ok(logger(format.file_name(), format.log_format()?)));
+    let custom = CUSTOM.into_iter().map(|format| Ok(logger(format.file_name, format.log_format())));
+    known.chain(custom).collect::<Result<Vec<_>, _>>().map(Value::from)
 }
 
 /// Fields that decide a detection, in groups that are blanked together.

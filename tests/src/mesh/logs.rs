@@ -1,6 +1,6 @@
 //! Collects what the Envoys of a mesh wrote: one stream of lines per format, in the order of writing over all pods.
 //!
-//! The k-th line of a pod is the same event in all three formats, so one order (taken from the recommended format:
+//! The k-th line of a pod is the same event in all formats, so one order (taken from the recommended format:
 //! start plus duration, and a pod's own order where that disagrees) serves for all.
 
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{
+    custom::CUSTOM,
     error::{Doing, MeshError},
     format::Format,
     topology::Pod,
@@ -22,6 +23,8 @@ pub struct Logs {
     pub istio_json: Vec<u8>,
     /// Istio's default TEXT.
     pub istio_text: Vec<u8>,
+    /// The formats of [`CUSTOM`], in its order.
+    pub custom: [Vec<u8>; CUSTOM.len()],
     /// The files of each pod, which live as long as the [`Run`](super::Run).
     pub pods: Vec<PodLogs>,
 }
@@ -62,40 +65,51 @@ impl Logs {
             files.push(PodLogs { pod: pod.name.clone(), namespace: pod.namespace.to_owned(), folder });
         }
         events.sort_by_key(|event| event.written);
-        let stream = |format: usize| events.iter().flat_map(|event| event.lines[format].iter().copied()).collect();
-        Ok(Self { recommended: stream(0), istio_json: stream(1), istio_text: stream(2), pods: files })
+        let stream = |format: usize| {
+            events.iter().filter_map(|event| event.lines.get(format)).flatten().copied().collect::<Vec<u8>>()
+        };
+        let custom = std::array::from_fn(|number| stream(Format::ALL.len() + number));
+        Ok(Self { recommended: stream(0), istio_json: stream(1), istio_text: stream(2), custom, pods: files })
     }
 }
 
-/// One event in the three formats, each with its line end.
+/// One event in each format, with its line end.
 struct Event {
     /// Microseconds.
     written: i64,
-    lines: [Vec<u8>; 3],
+    lines: Vec<Vec<u8>>,
 }
 
 fn pod_events(pod: &Pod, folder: &Path) -> Result<Vec<Event>, MeshError> {
-    let mut logs = [Vec::new(), Vec::new(), Vec::new()];
-    for (format, lines) in Format::ALL.into_iter().zip(&mut logs) {
-        let path = format.file_in(folder);
+    let names = Format::ALL.into_iter().map(Format::file_name).chain(CUSTOM.into_iter().map(|format| format.file_name));
+    let mut events: Vec<Event> = Vec::new();
+    let mut counts = Vec::new();
+    for name in names {
+        let path = folder.join(name);
         let bytes = std::fs::read(&path).doing(|| format!("read the access log {}", path.display()))?;
-        *lines = bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec);
+        let mut count = 0;
+        for (number, line) in lines.enumerate() {
+            if number == events.len() && counts.is_empty() {
+                events.push(Event { written: 0, lines: Vec::new() });
+            }
+            events.get_mut(number).into_iter().for_each(|event| event.lines.push(line.clone()));
+            count += 1;
+        }
+        counts.push(count);
     }
-    let counts = [logs[0].len(), logs[1].len(), logs[2].len()];
-    if counts.iter().any(|count| *count != counts[0]) {
+    if counts.iter().any(|count| *count != events.len()) {
         return Err(MeshError::Uneven { pod: pod.name.clone(), counts });
     }
-    let [recommended, json, text] = logs;
     let mut last = i64::MIN;
-    let mut events = Vec::new();
-    for (number, ((first, second), third)) in recommended.into_iter().zip(json).zip(text).enumerate() {
-        let written = written(&first).ok_or_else(|| MeshError::Log {
+    for (number, event) in events.iter_mut().enumerate() {
+        let written = event.lines.first().and_then(|line| written(line)).ok_or_else(|| MeshError::Log {
             file: format!("{} of {}", Format::Recommended.file_name(), pod.name),
             line: number + 1,
             why: "is not an object with start_time and duration".to_owned(),
         })?;
         last = last.max(written);
-        events.push(Event { written: last, lines: [first, second, third] });
+        event.written = last;
     }
     Ok(events)
 }

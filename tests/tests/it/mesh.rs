@@ -1,6 +1,8 @@
 //! The main job on real traffic: a mesh of real Envoys is attacked; what was planted is found in all three formats as far as each allows,
 //! nothing else is, and blanking the field that decides silences the detection that stands on it.
 
+mod custom;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -124,4 +126,5 @@ async fn the_attacks_on_a_mesh_of_real_envoys_are_found() {
         everything_planted_is_found_and_nothing_else(&run, format).await;
         a_blanked_field_silences(&run, format).await;
     }
+    custom::formats_of_the_mesh_s_own_read_alike(&run);
 }

@@ -13,9 +13,8 @@ fn now() -> DateTime<Utc> {
 
 /// Rows, rejects, lines and bytes of everything.
 fn whole(batches: &[AccessLogBatch]) -> (RecordBatch, RecordBatch, u64, u64) {
-    let all = |pick: fn(&AccessLogBatch) -> &RecordBatch, schema| {
-        concat_batches(&schema, batches.iter().map(pick)).unwrap()
-    };
+    let all =
+        |pick: fn(&AccessLogBatch) -> &RecordBatch, schema| concat_batches(&schema, batches.iter().map(pick)).unwrap();
     (
         all(|batch| &batch.rows, crate::schema::access_logs()),
         all(|batch| &batch.rejects, crate::schema::rejects()),
@@ -26,9 +25,11 @@ fn whole(batches: &[AccessLogBatch]) -> (RecordBatch, RecordBatch, u64, u64) {
 
 /// Where rows and rejects come from.
 fn shown(rows: &RecordBatch, rejects: &RecordBatch) -> String {
-    let text = |batch: &RecordBatch, name, row| batch.column_by_name(name).unwrap().as_string_view().value(row).to_owned();
+    let text =
+        |batch: &RecordBatch, name, row| batch.column_by_name(name).unwrap().as_string_view().value(row).to_owned();
     let rows = (0..rows.num_rows()).map(|row| text(rows, "log_id", row));
-    let rejects = (0..rejects.num_rows()).map(|row| text(rejects, "reason", row) + ": " + &text(rejects, "detail", row));
+    let rejects =
+        (0..rejects.num_rows()).map(|row| text(rejects, "reason", row) + ": " + &text(rejects, "detail", row));
     rows.chain(rejects).collect::<Vec<_>>().join("\n")
 }
 
