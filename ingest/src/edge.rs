@@ -231,7 +231,8 @@ impl Edges {
         let mut hash = fold(seed ^ signs.bits(), factor);
         hash = fold(hash ^ named.low() ^ carried.high(), factor ^ named.high() ^ carried.low().rotate_left(7));
         for key in named.iter() {
-            hash = text_hash(hash, factor, slots.get(key).unwrap_or_default().as_bytes());
+            // the texts' own hashes do not wait for each other
+            hash = fold(hash ^ text_hash(seed, factor, slots.get(key).unwrap_or_default().as_bytes()), factor);
         }
         Hash(hash)
     }
@@ -331,23 +332,22 @@ fn fold(one: u64, other: u64) -> u64 {
 }
 
 #[inline]
-fn text_hash(mut hash: u64, factor: u64, bytes: &[u8]) -> u64 {
+fn text_hash(seed: u64, factor: u64, bytes: &[u8]) -> u64 {
     let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    if bytes.len() >= 8 {
-        let mut rest = bytes;
-        while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
-            hash = fold(hash ^ word(chunk.first_chunk()), factor ^ word(chunk.last_chunk()));
-            rest = after;
-        }
-        // the last bytes, some of them again
-        let (first, last) = (word(bytes.first_chunk()), word(bytes.last_chunk()));
-        let middle = word(bytes.len().checked_sub(16).and_then(|at| bytes.get(at..)).and_then(|end| end.first_chunk()));
-        hash = fold(hash ^ last, factor ^ middle ^ first);
-    } else {
-        let short = bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        hash = fold(hash ^ short, factor);
+    let seed = seed ^ bytes.len() as u64;
+    if bytes.len() < 8 {
+        return fold(seed ^ bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), factor);
     }
-    fold(hash ^ bytes.len() as u64, factor)
+    // the last sixteen bytes, some of them again
+    let last = bytes.len().checked_sub(16).and_then(|at| bytes.get(at..)).and_then(|end| end.first_chunk());
+    let mut hash = fold(seed ^ word(bytes.first_chunk()), factor ^ word(last))
+        .wrapping_add(fold(seed.rotate_left(32) ^ word(bytes.last_chunk()), factor.rotate_left(32)));
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
+        hash = fold(hash ^ word(chunk.first_chunk()), factor ^ word(chunk.last_chunk()));
+        rest = after;
+    }
+    hash
 }
 
 /// Takes a hash as it is.

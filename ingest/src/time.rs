@@ -20,7 +20,7 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
 
 /// The form that Envoy writes, `2026-11-22T14:39:24.727Z` with up to nine decimals. `None`: another form, a leap second, or no time: the
 /// general parser says which.
-fn utc(text: &[u8]) -> Option<i64> {
+pub(crate) fn utc(text: &[u8]) -> Option<i64> {
     let number = |from: usize, to: usize| {
         let digits = text.get(from..to)?;
         digits
