@@ -11,7 +11,7 @@ mod column;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
@@ -378,8 +378,9 @@ pub(crate) fn concat(first: &RecordBatch, second: &RecordBatch) -> RecordBatch {
 pub(crate) fn compact(batch: &RecordBatch) -> RecordBatch {
     let column = |column: &ArrayRef| -> ArrayRef {
         match column.as_string_view_opt() {
-            Some(texts) => Arc::new(texts.gc()),
-            None => Arc::clone(column),
+            Some(texts) if texts.null_count() < texts.len() => Arc::new(texts.gc()),
+            // no texts, no bytes of lines
+            _ => Arc::clone(column),
         }
     };
     // columns of the same types and lengths make a batch again

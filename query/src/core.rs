@@ -376,7 +376,8 @@ fn latest(rows: &arrow::array::RecordBatch) -> Option<i64> {
 
 /// The rows of a batch that carry one of these signals; rejects are kept.
 fn suspicious(batch: &AccessLogBatch, mask: i64) -> Result<AccessLogBatch, arrow::error::ArrowError> {
-    use arrow::array::{AsArray, BooleanArray};
+    use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+    use arrow::compute::FilterBuilder;
     let Some(signals) = batch
         .rows
         .column_by_name("signals")
@@ -385,6 +386,12 @@ fn suspicious(batch: &AccessLogBatch, mask: i64) -> Result<AccessLogBatch, arrow
         return Ok(batch.clone());
     };
     let wanted = BooleanArray::from_unary(signals, |signals| signals & mask != 0);
-    let rows = arrow::compute::filter_record_batch(&batch.rows, &wanted)?;
+    let predicate = FilterBuilder::new(&wanted).optimize().build();
+    let columns = batch.rows.columns().iter().map(|column| match column.null_count() == column.len() {
+        // most columns of a scan: nothing was decoded into them
+        true => Ok(column.slice(0, predicate.count())),
+        false => predicate.filter(column),
+    });
+    let rows = RecordBatch::try_new(batch.rows.schema(), columns.collect::<Result<_, _>>()?)?;
     Ok(AccessLogBatch { rows, ..batch.clone() })
 }
