@@ -35,6 +35,15 @@ pub const COUNTED: &str =
 /// [`fence::MAX_DEPTH`] through.
 const STACK: usize = 64 << 20;
 
+/// Rows per batch in a session over few rows: operators set memory aside for whole batches.
+const NARROW_BATCH: usize = 1024;
+
+/// How many rows a session is made for.
+enum Size {
+    Any,
+    Narrow,
+}
+
 /// Where sessions come from: one set of functions and settings, a fresh catalog each.
 #[derive(Clone)]
 pub struct Sql {
@@ -97,7 +106,12 @@ impl Sql {
         }
     }
 
-    fn fresh(&self, partitions: Option<usize>) -> Result<SessionContext> {
+    /// How many pieces of work run at the same time.
+    pub(crate) fn width(&self) -> usize {
+        self.threads.0.as_ref().map_or(1, |threads| threads.metrics().num_workers())
+    }
+
+    fn fresh(&self, size: Size) -> Result<SessionContext> {
         let options = &self.state.config().options().catalog;
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema(&options.default_schema, Arc::new(MemorySchemaProvider::new()))?;
@@ -105,8 +119,9 @@ impl Sql {
         catalogs.register_catalog(options.default_catalog.clone(), Arc::new(catalog));
         let mut builder =
             SessionStateBuilder::new_from_existing(self.state.as_ref().clone()).with_catalog_list(Arc::new(catalogs));
-        if let Some(partitions) = partitions {
-            builder = builder.with_config(self.state.config().clone().with_target_partitions(partitions));
+        if let Size::Narrow = size {
+            let config = self.state.config().clone().with_target_partitions(1).with_batch_size(NARROW_BATCH);
+            builder = builder.with_config(config);
         }
         let state = builder.build();
         Ok(SessionContext::new_with_state(state))
@@ -121,12 +136,12 @@ impl Sql {
         access_logs: Arc<dyn TableProvider>,
         rejects: Option<Arc<dyn TableProvider>>,
     ) -> Result<SessionContext> {
-        self.tables(self.fresh(None)?, access_logs, rejects).await
+        self.tables(self.fresh(Size::Any)?, access_logs, rejects).await
     }
 
     /// A session over few rows: one partition, no threads handing rows to each other.
     pub(crate) async fn over_narrow(&self, access_logs: Arc<dyn TableProvider>) -> Result<SessionContext> {
-        self.tables(self.fresh(Some(1))?, access_logs, None).await
+        self.tables(self.fresh(Size::Narrow)?, access_logs, None).await
     }
 
     async fn tables(

@@ -17,12 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{col, lit};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{Core, CoreError, Failure, Round};
 use crate::detect::overdue::Place;
@@ -105,6 +105,8 @@ pub(super) async fn look(
         .partition(|(detection, _)| detection.header.signals != 0);
     let mask = by_signal.iter().fold(0, |mask, (detection, _)| mask | detection.header.signals);
     let columns = columns(by_signal.iter().map(|(detection, _)| detection.as_ref()));
+    // no more at a time than there are threads: waiting for one would be taken for being slow
+    let turns = Semaphore::new(core.sql.width());
     let spans = spans(&by_signal);
     for group in spans.chunks(spans.len().div_ceil(GROUPS).max(1)) {
         // those of this group, by detection
@@ -122,7 +124,7 @@ pub(super) async fn look(
                 .map(|((detection, _), windows)| {
                     let (found, queue) = mpsc::channel(WAITING);
                     let windows: Vec<Window> = windows.iter().filter(within).copied().collect();
-                    (look_at(core, detection, windows, &rows, found), queue)
+                    (look_at(core, detection, windows, &rows, &turns, found), queue)
                 })
                 .unzip();
             let taking_in = async {
@@ -134,8 +136,7 @@ pub(super) async fn look(
                 }
                 Ok::<_, CoreError>(())
             };
-            let looks = async { Ok(futures::future::join_all(looks).await) };
-            let (ends, ()) = tokio::try_join!(looks, taking_in)?;
+            let (ends, ()) = tokio::try_join!(futures::future::try_join_all(looks), taking_in)?;
             if ends.contains(&End::CutShort) {
                 round.cut_short = true;
                 return Ok(());
@@ -160,25 +161,35 @@ pub(super) async fn look(
 /// Runs one detection over its windows, the earliest first, until there are no more or nobody wants to know.
 async fn look_at(
     core: &Core,
-    detection: &Detection,
+    detection: &Arc<Detection>,
     windows: Vec<Window>,
     rows: &Suspicious,
+    turns: &Semaphore,
     found: mpsc::Sender<Outcome>,
-) -> End {
+) -> Result<End, CoreError> {
+    if windows.is_empty() {
+        return Ok(End::Through);
+    }
+    // each row is filtered once, and not in every window that looks back on it
+    let (all, own) = (rows.clone(), Arc::clone(detection));
+    let rows = core.sql.spawn(async move { all.of(&own) }).await;
+    let rows = rows.map_err(|error| DataFusionError::External(Box::new(error)))??;
     for window in windows {
         if core.stopping.load(Ordering::Acquire) {
-            return End::CutShort;
+            return Ok(End::CutShort);
         }
-        if !rows.any(window, detection.header.signals) {
+        if rows.slice(window).num_rows() == 0 {
             core.state().overdue.settled(&(detection.header.id.clone(), window));
             continue;
         }
-        let hits = evaluate(detection, window, rows).await;
+        let turn = turns.acquire().await;
+        let hits = evaluate(detection, window, &rows).await;
+        drop(turn);
         if found.send(Outcome { header: Arc::clone(&detection.header), window, hits }).await.is_err() {
             break;
         }
     }
-    End::Through
+    Ok(End::Through)
 }
 
 async fn evaluate(detection: &Detection, window: Window, rows: &Suspicious) -> Result<Vec<Hit>, EvaluateError> {
@@ -289,6 +300,7 @@ fn stretches(intervals: impl Iterator<Item = Window>) -> Vec<Window> {
 }
 
 /// The rows of a stretch that carry a signal, by time: of the columns that are read.
+#[derive(Clone)]
 struct Suspicious {
     rows: RecordBatch,
 }
@@ -311,9 +323,9 @@ impl Suspicious {
             .filter(wanted)?
             .filter(col("time").gt_eq(time(stretch.start())).and(col("time").lt(time(stretch.end()))))?
             .select_columns(columns)?;
-        let work = core.sql.spawn(frame.collect());
-        let batches = work.await.map_err(|error| DataFusionError::External(Box::new(error)))??;
-        Ok(Self { rows: by_time(&batches)? })
+        let work = core.sql.spawn(async move { Ok::<_, CoreError>(by_time(&frame.collect().await?)?) });
+        let rows = work.await.map_err(|error| DataFusionError::External(Box::new(error)))??;
+        Ok(Self { rows })
     }
 
     /// The rows in an interval.
@@ -328,11 +340,25 @@ impl Suspicious {
         self.rows.slice(from, to.saturating_sub(from))
     }
 
-    /// Whether a row in an interval carries one of these signals.
-    fn any(&self, interval: Window, mask: i64) -> bool {
-        let rows = self.slice(interval);
-        let signals = rows.column_by_name("signals").and_then(|column| column.as_primitive_opt::<Int64Type>());
-        signals.is_some_and(|signals| signals.values().iter().any(|signals| signals & mask != 0))
+    /// The rows that a detection's signals select, of the columns that it reads.
+    fn of(&self, detection: &Detection) -> Result<Self, arrow::error::ArrowError> {
+        let Some(signals) =
+            self.rows.column_by_name("signals").and_then(|column| column.as_primitive_opt::<Int64Type>())
+        else {
+            return Ok(self.clone());
+        };
+        let wanted = BooleanArray::from_unary(signals, |signals| signals & detection.header.signals != 0);
+        let rows = match detection.prepared() {
+            Ok(prepared) => {
+                let is_read = |name: &str| name == "time" || prepared.columns().contains(name);
+                let fields = self.rows.schema_ref().fields().iter().enumerate();
+                let places: Vec<usize> =
+                    fields.filter(|(_, field)| is_read(field.name())).map(|(place, _)| place).collect();
+                self.rows.project(&places)?
+            }
+            Err(_) => self.rows.clone(),
+        };
+        Ok(Self { rows: arrow::compute::filter_record_batch(&rows, &wanted)? })
     }
 }
 

@@ -83,22 +83,32 @@ impl Prepared {
             source: Box::new(source),
         };
         let _turn = self.turn.lock().await;
-        self.put(rows);
+        let _filled = self.fill(rows);
         let [start, end, lookback] = &self.bounds;
         start.store(window.start(), Ordering::Release);
         end.store(window.end(), Ordering::Release);
         lookback.store(window.start().saturating_sub(header.lookback_micros()), Ordering::Release);
         let plan = reset_plan_states(self.plan.clone()).map_err(failed)?;
-        let work = self.sql.spawn(collect(plan, self.task.clone()));
-        let batches =
-            work.await.map_err(|error| failed(DataFusionError::External(Box::new(error))))?.map_err(failed)?;
-        // a plan outlives its round: it must not keep the rows alive
-        self.put(nothing());
-        read_hits(header, window, &batches)
+        let (task, own) = (self.task.clone(), header.clone());
+        let work = self.sql.spawn(async move {
+            let batches = collect(plan, task).await;
+            batches.map(|batches| read_hits(&own, window, &batches))
+        });
+        work.await.map_err(|error| failed(DataFusionError::External(Box::new(error))))?.map_err(failed)?
     }
 
-    fn put(&self, rows: RecordBatch) {
+    fn fill(&self, rows: RecordBatch) -> Filled<'_> {
         *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = rows;
+        Filled(&self.slot)
+    }
+}
+
+/// A slot with rows, until the evaluation is over or given up: a plan outlives its round, and must not keep the rows alive.
+struct Filled<'a>(&'a Slot);
+
+impl Drop for Filled<'_> {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = nothing();
     }
 }
 
