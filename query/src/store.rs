@@ -15,6 +15,8 @@
 //! - A flush that fails or is dropped half-way loses nothing and can be repeated; two never overlap; appends and queries go on.
 //! - One writer per folder (a lock on a file); any number of readers of what is committed.
 //!
+//! A store in passing ([`Store::in_passing`]) only bounds memory: its files have no log, are not durable, and nobody opens them again.
+//!
 //! Times are microseconds since the epoch, UTC. Sizes are bytes of memory really held.
 //!
 //! Absent, on purpose: durability of rows that are still hot (the journal's job: it replays what `txn` does not cover), the decision
