@@ -14,8 +14,13 @@ use crate::cli::CliError;
 
 /// Writes to stdout. A reader that closed the pipe has seen enough: no error.
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    print_with(|stdout| stdout.write_all(text.as_bytes()))
+}
+
+/// The same, piece by piece.
+pub(crate) fn print_with(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), CliError> {
+    let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(CliError::Write { what: "stdout".to_owned(), source: error })
         }

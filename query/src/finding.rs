@@ -15,6 +15,7 @@ pub use severity::{ParseSeverityError, Severity};
 pub use status::{ParseStatusError, Status};
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -26,7 +27,7 @@ use crate::window::Window;
 /// (`source` → `cluster.local/ns/bank/sa/reports`). A column that was null in the hit is `"unknown"`.
 pub type Entity = BTreeMap<String, String>;
 
-/// A hit of a detection with an identity and a life.
+/// A hit of a detection with an identity and a life. What all findings of a detection say alike is held once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// Hash of (detection, version, entity, window): 32 hexadecimal digits.
@@ -36,7 +37,7 @@ pub struct Finding {
     /// Version of the detection that made it.
     pub version: i64,
     /// Title of the detection.
-    pub title: String,
+    pub title: Arc<str>,
     /// How bad it is.
     pub severity: Severity,
     /// Where it is in its life.
@@ -58,11 +59,11 @@ pub struct Finding {
     /// What else the detection's SQL said about it.
     pub facts: BTreeMap<String, Value>,
     /// MITRE ATT&CK technique ids.
-    pub attack: Vec<String>,
+    pub attack: Arc<[String]>,
     /// `log_id` of up to 20 rows that made it, the earliest first.
     pub evidence: Vec<String>,
     /// What to do about it.
-    pub runbook: String,
+    pub runbook: Arc<str>,
     /// A person's note, set with `PATCH`; absent until then.
     pub note: Option<String>,
 }

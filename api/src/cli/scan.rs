@@ -26,7 +26,7 @@ pub(crate) async fn run(args: ScanArgs, clock: SharedClock) -> Result<Exit, CliE
             render::print(&render::summary(&scanned))?;
         }
         FindingsOutput::Ndjson => {
-            render::print(&render::findings_ndjson(&scanned.findings)?)?;
+            render::print_with(|out| render::findings_ndjson(&scanned.findings, out))?;
             eprint!("{}", render::summary(&scanned));
         }
     }

@@ -44,10 +44,10 @@ pub(crate) fn within<E>(
     const STEPS: [Step; 5] = [
         ("evidence", |finding| finding.evidence.clear()),
         ("facts", |finding| finding.facts.clear()),
-        ("runbook", |finding| finding.runbook = cut(&finding.runbook)),
+        ("runbook", |finding| finding.runbook = cut(&finding.runbook).into()),
         ("note", |finding| finding.note = finding.note.as_deref().map(cut)),
         ("texts", |finding| {
-            finding.title = cut(&finding.title);
+            finding.title = cut(&finding.title).into();
             finding.summary = cut(&finding.summary);
             for value in finding.entity.values_mut() {
                 *value = cut(value);

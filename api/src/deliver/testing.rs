@@ -23,7 +23,7 @@ pub(super) fn finding(id: &str, severity: Severity) -> Finding {
         id: id.to_owned(),
         detection: "authz.denied-spike".to_owned(),
         version: 1,
-        title: "Many denied requests".to_owned(),
+        title: "Many denied requests".into(),
         severity,
         status: "open".parse::<Status>().unwrap(),
         incident: id.to_owned(),
@@ -34,9 +34,9 @@ pub(super) fn finding(id: &str, severity: Severity) -> Finding {
         count: 42,
         window: Window::between(noon() - Duration::from_secs(300), noon()).unwrap(),
         facts: [("share".to_owned(), json!(0.5))].into(),
-        attack: vec!["T1078".to_owned()],
+        attack: std::sync::Arc::new(["T1078".to_owned()]),
         evidence: vec!["a.log:1".to_owned(), "a.log:2".to_owned()],
-        runbook: "Ask the owner of reports.".to_owned(),
+        runbook: "Ask the owner of reports.".into(),
         note: None,
     }
 }

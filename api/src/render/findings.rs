@@ -1,6 +1,6 @@
 //! Findings as a table for people and as NDJSON.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 use comfy_table::modifiers::UTF8_ROUND_CORNERS;
 use comfy_table::presets::UTF8_FULL;
@@ -41,13 +41,12 @@ pub(crate) fn findings_table(findings: &[Finding]) -> String {
 }
 
 /// One JSON object a line.
-pub(crate) fn findings_ndjson(findings: &[Finding]) -> Result<String, super::RowsError> {
-    let mut text = String::new();
+pub(crate) fn findings_ndjson(findings: &[Finding], out: &mut dyn Write) -> std::io::Result<()> {
     for finding in findings {
-        text.push_str(&serde_json::to_string(&FindingJson::from(finding))?);
-        text.push('\n');
+        serde_json::to_writer(&mut *out, &FindingJson::from(finding))?;
+        out.write_all(b"\n")?;
     }
-    Ok(text)
+    Ok(())
 }
 
 /// `source → destination`, and what else the entity holds.

@@ -26,6 +26,7 @@
 //! Unknown keys are refused. The SQL sees `$window_start`, `$window_end` and `$lookback_start` (timestamps) and `$name` of every parameter.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -40,7 +41,7 @@ pub struct Header {
     /// Part of a finding's id.
     pub version: i64,
     /// A few words.
-    pub title: String,
+    pub title: Arc<str>,
     /// Severity of its findings.
     pub severity: Severity,
     /// Length of a window.
@@ -60,11 +61,11 @@ pub struct Header {
     /// Mask over the `signals` column: rows without any of these bits are never read. 0 = every row.
     pub signals: i64,
     /// MITRE ATT&CK technique ids.
-    pub attack: Vec<String>,
+    pub attack: Arc<[String]>,
     /// When it is wrong.
     pub false_positives: String,
     /// What to do about a finding.
-    pub runbook: String,
+    pub runbook: Arc<str>,
     /// Whole numbers bound as `$name`.
     pub params: BTreeMap<String, i64>,
 }
@@ -215,7 +216,7 @@ impl TryFrom<HeaderToml> for Header {
         Ok(Self {
             id,
             version,
-            title,
+            title: title.into(),
             severity,
             window: length,
             lookback: back,
@@ -225,9 +226,9 @@ impl TryFrom<HeaderToml> for Header {
             degraded,
             reads_query,
             signals: mask,
-            attack,
+            attack: attack.into(),
             false_positives,
-            runbook,
+            runbook: runbook.into(),
             params,
         })
     }

@@ -104,7 +104,10 @@ impl Hit {
             let evidence = if list.is_null(row) {
                 Vec::new()
             } else {
-                list.value(row).as_string::<i32>().iter().flatten().take(MAX_EVIDENCE).map(str::to_owned).collect()
+                let texts = list.value(row);
+                let mut evidence = Vec::with_capacity(texts.len().min(MAX_EVIDENCE));
+                evidence.extend(texts.as_string::<i32>().iter().flatten().take(MAX_EVIDENCE).map(str::to_owned));
+                evidence
             };
             hits.push(Self {
                 header: header.clone(),

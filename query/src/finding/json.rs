@@ -106,7 +106,7 @@ impl From<&Finding> for FindingJson {
             id: id.clone(),
             detection: detection.clone(),
             version: *version,
-            title: title.clone(),
+            title: title.to_string(),
             severity: severity.to_string(),
             status: status.to_string(),
             incident: incident.clone(),
@@ -117,9 +117,9 @@ impl From<&Finding> for FindingJson {
             count: *count,
             window: WindowJson { start: time_text(window.start_time()), end: time_text(window.end_time()) },
             facts: facts.clone(),
-            attack: attack.clone(),
+            attack: attack.to_vec(),
             evidence: evidence.clone(),
-            runbook: runbook.clone(),
+            runbook: runbook.to_string(),
             note: note.clone(),
         }
     }
@@ -153,7 +153,7 @@ impl TryFrom<FindingJson> for Finding {
             id,
             detection,
             version,
-            title,
+            title: title.into(),
             severity: severity.parse()?,
             status: status.parse()?,
             incident,
@@ -164,9 +164,9 @@ impl TryFrom<FindingJson> for Finding {
             count,
             window: Window::between(time("window.start", &window.start)?, time("window.end", &window.end)?)?,
             facts,
-            attack,
+            attack: attack.into(),
             evidence,
-            runbook,
+            runbook: runbook.into(),
             note,
         })
     }

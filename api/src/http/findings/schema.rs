@@ -91,7 +91,7 @@ mod tests {
             count: 1,
             window: Window::new(0, 1).unwrap(),
             facts: [("n".to_owned(), 1.into())].into(),
-            attack: vec!["T1046".into()],
+            attack: std::sync::Arc::new(["T1046".into()]),
             evidence: vec!["x".into()],
             runbook: "r".into(),
             note: Some("n".into()),
