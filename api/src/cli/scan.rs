@@ -22,7 +22,7 @@ pub(crate) async fn run(args: ScanArgs, clock: SharedClock) -> Result<Exit, CliE
     let scanned = scan(&core, &args.paths, args.decode.options()?, clock.as_ref()).await?;
     match args.output {
         FindingsOutput::Table => {
-            render::print(&render::findings_table(&scanned.findings))?;
+            render::print_with(|out| render::findings_table(&scanned.findings, out))?;
             render::print(&render::summary(&scanned))?;
         }
         FindingsOutput::Ndjson => {

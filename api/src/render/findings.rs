@@ -13,11 +13,18 @@ use super::{short, visible};
 /// Width of a table where no terminal says its own.
 const WIDTH: u16 = 140;
 
-/// A table: how bad, what, who → whom, when, how many, one sentence each.
-pub(crate) fn findings_table(findings: &[Finding]) -> String {
+/// Rows of a table at most: its widths are known when all of it is there, and an input may have tens of thousands of findings.
+const ROWS: usize = 500;
+
+/// A table: how bad, what, who → whom, when, how many, one sentence each. Many findings are several tables.
+pub(crate) fn findings_table(findings: &[Finding], out: &mut dyn Write) -> std::io::Result<()> {
     if findings.is_empty() {
-        return "No findings.\n".to_owned();
+        return out.write_all(b"No findings.\n");
     }
+    findings.chunks(ROWS).try_for_each(|findings| writeln!(out, "{}", table(findings)))
+}
+
+fn table(findings: &[Finding]) -> Table {
     let mut table = Table::new();
     table
         .load_preset(UTF8_FULL)
@@ -37,7 +44,7 @@ pub(crate) fn findings_table(findings: &[Finding]) -> String {
             Cell::new(short(&visible(&finding.summary))),
         ]);
     }
-    format!("{table}\n")
+    table
 }
 
 /// One JSON object a line.
