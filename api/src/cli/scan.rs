@@ -1,24 +1,56 @@
 //! `meshwarden scan`: findings in files or on stdin, nothing kept.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use query::store::StoreOptions;
 use query::{Core, CoreOptions, Keep};
 
 use super::SharedClock;
 use super::args::{FindingsOutput, ScanArgs};
 use super::error::{CliError, Exit};
+use super::signals::{ENDED, Signals};
 use crate::render;
 use crate::scan::{Scanned, scan};
 
 /// Bytes of suspicious rows that stay in memory; more go to a temporary folder.
 const IN_MEMORY: usize = 16 << 20;
 
+/// How often it is tried to remove a folder into which a thread may still be writing, and how long to wait between.
+const REMOVALS: usize = 50;
+const BETWEEN_REMOVALS: Duration = Duration::from_millis(20);
+
 pub(crate) async fn run(args: ScanArgs, clock: SharedClock) -> Result<Exit, CliError> {
-    let store = StoreOptions { flush_bytes: IN_MEMORY, ..StoreOptions::default() };
-    let options = CoreOptions { detections: args.detect.detections.clone(), store, ..CoreOptions::default() };
+    let cannot = |what: &str, source| CliError::Write { what: what.to_owned(), source };
     // what is suspicious in a large input does not fit into memory
     let folder = tempfile::Builder::new().prefix("meshwarden-scan-").tempdir();
-    let folder = folder.map_err(|source| CliError::Write { what: "a temporary folder".to_owned(), source })?;
-    let core = Core::in_passing(folder.path(), Keep::Suspicious, options).await?;
+    let folder = folder.map_err(|source| cannot("a temporary folder", source))?;
+    let signals = Signals::caught().map_err(|source| cannot("signal handlers", source))?;
+    // a task of its own: whoever reads what is printed may keep this one waiting
+    let told = tokio::spawn(end_when_told(signals, folder.path().to_owned()));
+    let outcome = scan_into(folder.path(), args, clock).await;
+    told.abort();
+    outcome
+}
+
+/// Ends the process at a signal. Rows name people: they must not stay behind.
+async fn end_when_told(mut signals: Signals, folder: PathBuf) {
+    signals.next().await;
+    let mut left = REMOVALS;
+    while let Err(error) = std::fs::remove_dir_all(&folder)
+        && error.kind() != std::io::ErrorKind::NotFound
+        && left > 0
+    {
+        left -= 1;
+        tokio::time::sleep(BETWEEN_REMOVALS).await;
+    }
+    std::process::exit(i32::from(ENDED));
+}
+
+async fn scan_into(folder: &Path, args: ScanArgs, clock: SharedClock) -> Result<Exit, CliError> {
+    let store = StoreOptions { flush_bytes: IN_MEMORY, ..StoreOptions::default() };
+    let options = CoreOptions { detections: args.detect.detections.clone(), store, ..CoreOptions::default() };
+    let core = Core::in_passing(folder, Keep::Suspicious, options).await?;
     let scanned = scan(&core, &args.paths, args.decode.options()?, clock.as_ref()).await?;
     match args.output {
         FindingsOutput::Table => {

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::SharedClock;
 use super::args::ServeArgs;
 use super::error::{CliError, Exit};
+use super::signals::{ENDED, Signals};
 use crate::config::Config;
 use crate::deliver::Deliverer;
 use crate::detect_loop::Detector;
@@ -154,21 +155,15 @@ async fn wait(mut stopped: watch::Receiver<bool>) {
 
 /// The first SIGTERM or Ctrl-C drains, the second ends at once.
 async fn signals(stop: watch::Sender<bool>) {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(terminate) => terminate,
+    let mut signals = match Signals::caught() {
+        Ok(signals) => signals,
         Err(error) => {
-            tracing::error!(%error, "SIGTERM cannot be caught: it will end the service without draining");
+            tracing::error!(%error, "signals cannot be caught: they will end the service without draining");
             return;
         }
     };
-    for round in 0..2 {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        if round == 0 {
-            stop.send_replace(true);
-        }
-    }
-    std::process::exit(130);
+    signals.next().await;
+    stop.send_replace(true);
+    signals.next().await;
+    std::process::exit(i32::from(ENDED));
 }

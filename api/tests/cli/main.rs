@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod doctor;
+mod ended;
 mod report;
 mod service;
 mod shapes;
