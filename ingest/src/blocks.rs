@@ -6,7 +6,7 @@
 //!                └─ a line over the bound ─▶ Piece::TooLong          first 64 KiB, length and SHA-256, computed while it streams by
 //! ```
 //!
-//! A line ends at `\n`; one `\r` before it belongs to the line end, as does a byte order mark at the start of the input.
+//! A line ends at `\n`; one `\r` before it belongs to the line end, as does a byte order mark before it (files that have one are joined by `cat`).
 //! Lengths and offsets are bytes. Any cutting of the same bytes yields the same lines. At most one block and one line of the bound's
 //! length are held here.
 
@@ -267,7 +267,7 @@ impl<'a> Iterator for Lines<'a> {
             streaming.add(line);
             return Some(Line::TooLong(place, streaming.finish()));
         }
-        if let Some(marked) = line.strip_prefix(BYTE_ORDER_MARK).filter(|_| place.number == 1) {
+        if let Some(marked) = line.strip_prefix(BYTE_ORDER_MARK) {
             place.offset += BYTE_ORDER_MARK.len() as u64;
             line = marked;
         }

@@ -346,7 +346,7 @@ fn others() -> Vec<Case> {
     let secret = br#"{"start_time":5,"authorization":"Bearer abc.def","#.as_slice();
     let redacted = br#"{"start_time":5,"authorization":"[redacted]","#.as_slice();
     let mut cases = vec![
-        reject("a BOM on a later line", "\u{feff}".to_owned() + &line, NotAnAccessLog),
+        row("a BOM on a later line", "\u{feff}".to_owned() + &line, &[X, r#"extra={"a":1}"#]),
         reject("UTF-16, big end first", utf16(&line, u16::to_be_bytes), NotAnAccessLog),
         reject("UTF-16, little end first", utf16(&line, u16::to_le_bytes), NotJson),
         reject("UTF-16 with a BOM", utf16(&format!("\u{feff}{line}"), u16::to_le_bytes), NotUtf8),
