@@ -135,6 +135,12 @@ impl Operator {
         }
     }
 
+    /// The names of the headers, or of the query's parameter, that the operator's value is of.
+    pub(crate) fn of_names(&self) -> impl Iterator<Item = &str> {
+        let named = matches!(&*self.name, "REQ" | "REQ_WITHOUT_QUERY" | "RESP" | "TRAILER" | "QUERY_PARAM");
+        self.argument().split('?').filter(move |_| named)
+    }
+
     /// Reads the operator at the start of `text`, and says how many bytes it takes. `None`: there is none.
     pub(crate) fn parse(text: &str) -> Option<Result<(Operator, usize), OperatorError>> {
         let inner = text.strip_prefix('%')?;

@@ -4,8 +4,9 @@ use regex::Regex;
 use thiserror::Error;
 
 use crate::field_map::{FieldMap, FieldMapError};
-use crate::format_string::TextFormat;
+use crate::format_string::{Target, TextFormat};
 use crate::json_format::JsonFormat;
+use crate::operator::Operator;
 use crate::redact::Redaction;
 use crate::time;
 use crate::time_format::TimeFormat;
@@ -49,6 +50,11 @@ impl DecodeOptions {
     /// Reads lines of a text format, too.
     pub fn add_text_format(&mut self, format: TextFormat) {
         self.formats.times.extend(format.operators().iter().filter_map(|operator| operator.start_time().cloned()));
+        for (target, operator) in format.targets().iter().zip(format.operators()) {
+            if let Target::Extra(name) = target {
+                self.keep_secret(name, [operator]);
+            }
+        }
         self.formats.texts.push(format);
     }
 
@@ -58,8 +64,19 @@ impl DecodeOptions {
     /// If another format, or a field map, gives one of its labels another meaning.
     pub fn add_json_format(&mut self, format: &JsonFormat) -> Result<(), FieldMapError> {
         self.fields.add(format.pairs(), format.misleading())?;
+        for label in format.labels() {
+            self.keep_secret(&label.name, &label.operators);
+        }
         self.formats.times.extend(format.start_time().cloned());
         Ok(())
+    }
+
+    /// What `extra` keeps under a name that says nothing is a secret all the same if the operator reads one.
+    fn keep_secret<'o>(&mut self, name: &str, operators: impl IntoIterator<Item = &'o Operator>) {
+        let secret = operators.into_iter().flat_map(Operator::of_names).any(|name| self.redaction.is_secret(name));
+        if secret && !self.redaction.is_secret(name) {
+            self.redaction.add_label(name);
+        }
     }
 
     /// Text formats of the mesh's configuration.
@@ -182,5 +199,32 @@ mod tests {
         }
         assert!(!names.matches(None, None));
         assert!(GatewayNames::new(["("]).unwrap_err().to_string().contains("escape"));
+    }
+
+    #[test]
+    fn secrets_by_what_a_format_reads() {
+        let json = serde_json::json!({
+            "ts": "%START_TIME%", "x": "%REQ(AUTHORIZATION)%", "w": "%RESP(SET-COOKIE)%", "k": "%REQ(X-TENANT)%",
+            "both": "Bearer %REQ(X-A?X-API-KEY)%",
+        });
+        let mut options = DecodeOptions::default();
+        options.add_json_format(&JsonFormat::compile(&json).unwrap()).unwrap();
+        let text = r#"%START_TIME% "%REQ(COOKIE)%" "%QUERY_PARAM(token)%" "%REQ(X-TENANT)%""#;
+        options.add_text_format(TextFormat::compile(text).unwrap());
+        let extra = |line: &str| {
+            let mut decoder = crate::Decoder::new(options.clone().into(), "in", chrono::DateTime::UNIX_EPOCH);
+            decoder.push(line.repeat(3).as_bytes());
+            let rows = decoder.finish().unwrap().rows;
+            let extra = arrow::array::AsArray::as_string_view(rows.column_by_name("extra").unwrap()).clone();
+            assert_eq!(rows.num_rows(), 3);
+            assert_eq!(extra.value(0), extra.value(2));
+            extra.value(1).to_owned()
+        };
+        let line = r#"{"ts":"2026-11-22T14:39:24.727Z","x":"Bearer abc","w":"sid=abc","k":"abc","both":"Bearer abc"}"#;
+        let redacted = r#"{"both":"[redacted]","k":"abc","w":"[redacted]","x":"[redacted]"}"#;
+        assert_eq!(extra(&format!("{line}\n")), redacted);
+        let line = "2026-11-22T14:39:24.727Z \"sid=abc\" \"abc\" \"abc\"\n";
+        let redacted = r#"{"query_param(token)":"[redacted]","req(cookie)":"[redacted]","req(x-tenant)":"abc"}"#;
+        assert_eq!(extra(line), redacted);
     }
 }

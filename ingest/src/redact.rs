@@ -148,6 +148,18 @@ impl Redaction {
         Redaction { names: Some(Names::new(names.into_iter().map(Into::into).collect())) }
     }
 
+    /// Whether the value of a header, or of a query's parameter, of that name is a secret.
+    pub(crate) fn is_secret(&self, name: &str) -> bool {
+        self.names.as_ref().is_some_and(|names| names.parameter(name.as_bytes()))
+    }
+
+    /// A format keeps a secret under that key: as a member of JSON, not as a parameter.
+    pub(crate) fn add_label(&mut self, label: &str) {
+        if let Some(names) = &mut self.names {
+            names.add_label(label);
+        }
+    }
+
     /// The names of sensitive parameters, as they were given.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().flat_map(Names::given)

@@ -36,6 +36,7 @@ pub(crate) async fn run(args: ScanArgs, clock: SharedClock) -> Result<Exit, CliE
 /// Ends the process at a signal. Rows name people: they must not stay behind.
 async fn end_when_told(mut signals: Signals, folder: PathBuf) {
     signals.next().await;
+    eprintln!("meshwarden: ended by a signal before the scan was through; nothing is kept");
     let mut left = REMOVALS;
     while let Err(error) = std::fs::remove_dir_all(&folder)
         && error.kind() != std::io::ErrorKind::NotFound

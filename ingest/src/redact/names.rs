@@ -19,6 +19,8 @@ pub(super) struct Names {
     given: Vec<String>,
     /// As they are looked up, by their length.
     by_length: Vec<Vec<Box<[u8]>>>,
+    /// Keys of JSON under which a format keeps secrets, as they are.
+    labels: Vec<Box<[u8]>>,
 }
 
 impl Names {
@@ -32,7 +34,11 @@ impl Names {
                 same_length.push(part.bytes().into());
             }
         }
-        Names { given, by_length }
+        Names { given, by_length, labels: Vec::new() }
+    }
+
+    pub(super) fn add_label(&mut self, label: &str) {
+        self.labels.push(label.as_bytes().into());
     }
 
     pub(super) fn given(&self) -> impl Iterator<Item = &str> {
@@ -51,7 +57,8 @@ impl Names {
     /// Whether the value of a member of JSON with that key is a secret.
     #[inline]
     pub(super) fn member(&self, name: &[u8]) -> bool {
-        self.parameter(name) && !PARAMETERS_ONLY.contains(&innermost(name).bytes())
+        (self.parameter(name) && !PARAMETERS_ONLY.contains(&innermost(name).bytes()))
+            || self.labels.iter().any(|label| **label == *name)
     }
 
     fn has(&self, part: &[u8]) -> bool {
