@@ -193,6 +193,14 @@ impl LineFormats {
         self.iter().filter(|(other, ..)| *other == format).map(|(.., lines)| lines).sum()
     }
 
+    /// Whether there are lines, and all of them are of formats that are known to leave query strings out.
+    #[must_use]
+    pub fn leave_queries_out(&self) -> bool {
+        use LineFormat::{RecommendedJson, ZtunnelJson, ZtunnelText};
+        let without = |format| matches!(format, RecommendedJson | ZtunnelText | ZtunnelJson);
+        self.get(RecommendedJson) > 0 && self.iter().all(|(format, ..)| without(format))
+    }
+
     /// Adds the counts of other lines.
     pub fn merge(&mut self, other: &LineFormats) {
         for (format, envelope, lines) in other.iter() {

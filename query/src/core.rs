@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
-use ingest::{AccessLogBatch, Coverage, Wanted};
+use ingest::{AccessLogBatch, Coverage, LineFormats, Wanted};
 
 use crate::detect::overdue::Overdue;
 use crate::detect::{Detection, Engine, EvaluateError, Pack, PackError, Sight, Touched};
@@ -81,6 +81,8 @@ struct State {
     overdue: Overdue,
     latest: i64,
     coverage: Coverage,
+    /// Of the lines since the core was opened.
+    formats: LineFormats,
 }
 
 /// A core that could not be opened or written.
@@ -176,7 +178,8 @@ impl Core {
         }
         let (touched, mut overdue) = findings.remembered().await?;
         overdue.keep(|id| pack.detections().iter().any(|detection| detection.header.id == id));
-        let state = State { coverage, latest: store.stats().latest.unwrap_or(i64::MIN), touched, overdue };
+        let formats = LineFormats::default();
+        let state = State { coverage, formats, latest: store.stats().latest.unwrap_or(i64::MIN), touched, overdue };
         let engine = Engine::new(sql.clone());
         Ok(Self {
             store,
@@ -221,6 +224,7 @@ impl Core {
             state.latest = state.latest.max(latest);
         }
         state.coverage.merge(&batch.coverage);
+        state.formats.merge(&batch.formats);
         Ok(())
     }
 
@@ -292,8 +296,16 @@ impl Core {
     /// What each detection can see, over all sources together.
     #[must_use]
     pub fn sights(&self) -> Vec<(Arc<Detection>, Sight)> {
-        let coverage = self.state().coverage.clone();
-        self.pack.sights(&coverage)
+        let (coverage, without_queries) = {
+            let state = self.state();
+            (state.coverage.clone(), state.formats.leave_queries_out())
+        };
+        let sights = self.pack.sights(&coverage).into_iter();
+        let sight = |(detection, sight): (Arc<Detection>, Sight)| {
+            let sight = if without_queries { sight.without_queries(&detection.header, coverage.rows()) } else { sight };
+            (detection, sight)
+        };
+        sights.map(sight).collect()
     }
 
     /// Where sessions come from.

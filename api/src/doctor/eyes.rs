@@ -56,13 +56,12 @@ pub(crate) struct Remedy {
 pub(crate) fn eyes(pack: &Pack, coverage: &Coverage, queries: Queries) -> Vec<Eye> {
     let rows = coverage.rows();
     let eye = |(detection, sight): (Arc<Detection>, Sight)| {
+        let sight = match queries {
+            Queries::LeftOut => sight.without_queries(&detection.header, rows),
+            Queries::Logged => sight,
+        };
         let unseen = sight.missing().iter().map(Unseen::of).collect();
-        let mut eye = Eye { detection: detection.header.id.clone(), state: sight.as_str(), unseen };
-        if detection.header.reads_query && queries == Queries::LeftOut && rows > 0 {
-            eye.state = "blind";
-            eye.unseen.insert(0, Unseen::query(rows));
-        }
-        eye
+        Eye { detection: detection.header.id.clone(), state: sight.as_str(), unseen }
     };
     pack.sights(coverage).into_iter().map(eye).collect()
 }
@@ -71,12 +70,6 @@ impl Unseen {
     fn of(missing: &Missing) -> Self {
         let Missing { column, unseen, lines, of, add } = missing.clone();
         Unseen { without: column, what: unseen, lines, of, add }
-    }
-
-    fn query(rows: u64) -> Self {
-        let what = "it reads query strings, which the format leaves out".to_owned();
-        let add = vec![r#"path: "%REQ(:PATH)%""#.to_owned()];
-        Unseen { without: "the query of path".to_owned(), what, lines: rows, of: rows, add }
     }
 }
 

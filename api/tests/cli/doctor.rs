@@ -200,6 +200,10 @@ fn detections_that_read_query_strings_are_named() {
     {
         assert!(out.contains(said), "{said} is not in {out}");
     }
+    let out = with(&["scan", sample().to_str().unwrap()]);
+    for said in ["4 of 5 evaluable", "blind     mine.payloads: without the query of path"] {
+        assert!(out.contains(said), "{said} is not in {out}");
+    }
     let log = folder(&[("a.log", TEXT)]);
     let out = with(&["doctor", "format", log.path().join("a.log").to_str().unwrap()]);
     assert!(out.contains("evaluable   mine.payloads"), "{out}");

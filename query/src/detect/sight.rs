@@ -66,6 +66,23 @@ impl Sight {
         if all.is_empty() { Self::Full } else { Self::Degraded(all) }
     }
 
+    /// The same, where no line of `of` has its query string: whoever reads that sees nothing.
+    #[must_use]
+    pub fn without_queries(self, header: &Header, of: u64) -> Self {
+        if !header.reads_query || self == Self::NoData {
+            return self;
+        }
+        let mut all = vec![Missing {
+            column: "the query of path".to_owned(),
+            unseen: "it reads query strings, which the format leaves out".to_owned(),
+            lines: of,
+            of,
+            add: vec![r#"path: "%REQ(:PATH)%""#.to_owned()],
+        }];
+        all.extend_from_slice(self.missing());
+        Self::Blind(all)
+    }
+
     /// `evaluable`, `degraded`, `blind` or `no data`.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
