@@ -94,6 +94,7 @@ impl FindingsState {
     /// # Errors
     /// If SQLite cannot use the file, or a newer meshwarden wrote it.
     pub async fn open(folder: &Path) -> Result<Self, FindingsError> {
+        private(&folder.join("findings.db"));
         let options = SqliteConnectOptions::new()
             .filename(folder.join("findings.db"))
             .create_if_missing(true)
@@ -367,6 +368,16 @@ async fn write(tx: &mut SqliteConnection, known: &Known) -> Result<(), FindingsE
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// Makes a file that is not there yet, for its owner alone: findings name people. SQLite gives the files beside it the same mode. If it cannot be
+/// made here, SQLite says why.
+fn private(path: &Path) {
+    let mut options = std::fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
 }
 
 fn entity_key(finding: &Finding) -> Result<String, FindingsError> {

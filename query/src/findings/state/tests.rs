@@ -35,6 +35,12 @@ async fn a_finding_lives_and_every_change_is_in_the_feed_once() {
     assert!(apply(&state, 0, &[("a", 20)]).await.is_empty());
     assert_eq!(apply(&state, 0, &[("a", 25)]).await, [("a".to_owned(), ChangeKind::Updated)]);
     assert_eq!(apply(&state, 0, &[]).await, [("a".to_owned(), ChangeKind::Retracted)]);
+    #[cfg(unix)]
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600, "{:?}", file.file_name());
+    }
     let feed = state.changes_after(0, 100).await.unwrap();
     let kinds: Vec<_> = feed.iter().map(|change| (change.kind, change.finding.count)).collect();
     assert_eq!(kinds, [(ChangeKind::Opened, 20), (ChangeKind::Updated, 25), (ChangeKind::Retracted, 25)]);
