@@ -7,7 +7,7 @@
 //!  format      ──▶ the log format, for Istio and for plain Envoy
 //!  doctor      ──▶ what a log or a mesh's configuration lets detections see
 //! ```
-//! Exit codes: 0 done · 1 `--fail-on` hit · 2 bad usage or configuration · 3 nothing readable · 130 ended by a signal. Data goes to stdout, talk to stderr.
+//! Exit codes: 0 done · 1 `--fail-on` hit · 2 bad usage or configuration, or not everything was looked at · 3 nothing readable · 130 ended by a signal. Data goes to stdout, talk to stderr.
 
 mod args;
 mod decode;

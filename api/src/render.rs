@@ -6,7 +6,7 @@ mod summary;
 
 use std::io::Write;
 
-pub(crate) use findings::{findings_ndjson, findings_table, who};
+pub(crate) use findings::{findings_ndjson, findings_table, nothing_found, who};
 pub(crate) use rows::{RowsError, rows_csv, rows_ndjson, rows_table};
 pub(crate) use summary::{left_out, summary};
 

@@ -10,7 +10,7 @@ mod numbers;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use query::finding::Finding;
 
-use crate::render::{visible, who};
+use crate::render::{nothing_found, visible, who};
 use crate::scan::Scanned;
 use numbers::Numbers;
 
@@ -45,7 +45,7 @@ pub fn html(scanned: &Scanned) -> String {
                 p.dim { (numbers.period()) }
                 (cards(&numbers))
                 h2 { "Findings" }
-                (findings(&scanned.findings))
+                (findings(scanned))
                 h2 { "Requests a minute" }
                 (charts::timeline(scanned.summary.minutes()))
                 h2 { "Top principals" }
@@ -74,11 +74,13 @@ fn cards(numbers: &Numbers) -> Markup {
     }
 }
 
-fn findings(findings: &[Finding]) -> Markup {
+fn findings(scanned: &Scanned) -> Markup {
+    let (findings, incomplete): (&[Finding], _) = (&scanned.findings, scanned.incomplete());
     if findings.is_empty() {
-        return html! { p { "No findings." } };
+        return html! { p { (nothing_found(incomplete.as_deref())) } };
     }
     html! {
+        @if let Some(reason) = incomplete { p.high { "Not everything was looked at: " (visible(&reason)) } }
         table {
             thead { tr { th { "severity" } th { "what" } th { "who → whom" } th.n { "count" } th { "in one sentence" } } }
             tbody {
@@ -137,6 +139,9 @@ fn sights(scanned: &Scanned) -> Markup {
                             }
                         }
                     }
+                }
+                @for failure in &scanned.failures {
+                    tr { td { code { (failure.detection()) } } td.high { "failed" } td { (visible(&failure.to_string())) } }
                 }
             }
         }

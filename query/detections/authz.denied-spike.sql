@@ -72,8 +72,8 @@ current AS (
         count(*) AS count,
         min(time) AS first_seen,
         max(time) AS last_seen,
-        array_slice(array_agg(log_id ORDER BY time, log_id), 1, 20) AS evidence,
-        array_to_string(array_agg(DISTINCT policy ORDER BY policy), ', ') AS policies,
+        evidence(log_id, time) AS evidence,
+        array_to_string(array_sort(array_agg(DISTINCT policy), 'ASC', 'NULLS LAST'), ', ') AS policies,
         count(*) FILTER (WHERE log_type = 'tcp') AS tcp,
         count(*) FILTER (WHERE log_type = 'http' AND response_code = 200) AS grpc_with_200
     FROM denied

@@ -36,11 +36,11 @@ SELECT
     count(*) AS count,
     min(time) AS first_seen,
     max(time) AS last_seen,
-    array_slice(array_agg(log_id ORDER BY time, log_id), 1, 20) AS evidence,
+    evidence(log_id, time) AS evidence,
     count(*) FILTER (WHERE blocked) AS blocked,
     count(*) FILTER (WHERE NOT blocked) AS passed,
     -- Envoy's bytes_received is the request's body: what left the mesh
     sum(bytes_out) AS bytes_out,
-    array_to_string(array_slice(array_agg(DISTINCT destination_ip ORDER BY destination_ip), 1, 10), ', ') AS addresses
+    array_to_string(array_slice(array_sort(array_agg(DISTINCT destination_ip), 'ASC', 'NULLS LAST'), 1, 10), ', ') AS addresses
 FROM unknown
 GROUP BY source, host

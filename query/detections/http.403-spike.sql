@@ -72,7 +72,7 @@ current AS (
         count(*) AS count,
         min(time) AS first_seen,
         max(time) AS last_seen,
-        array_slice(array_agg(log_id ORDER BY time, log_id), 1, 20) AS evidence,
+        evidence(log_id, time) AS evidence,
         min(path) AS first_path
     FROM refused
     WHERE time >= $window_start

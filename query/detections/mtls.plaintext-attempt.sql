@@ -42,10 +42,10 @@ SELECT
     count(*) AS count,
     min(time) AS first_seen,
     max(time) AS last_seen,
-    array_slice(array_agg(log_id ORDER BY time, log_id), 1, 20) AS evidence,
+    evidence(log_id, time) AS evidence,
     count(*) FILTER (WHERE rejected) AS rejected,
     count(*) FILTER (WHERE NOT rejected) AS accepted,
-    array_to_string(array_agg(DISTINCT destination_port ORDER BY destination_port), ', ') AS ports
+    array_to_string(array_sort(array_agg(DISTINCT destination_port), 'ASC', 'NULLS LAST'), ', ') AS ports
 FROM plaintext
 WHERE (rejected OR NOT listener) AND NOT coalesce(probe, false)
 GROUP BY source, destination

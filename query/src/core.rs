@@ -6,6 +6,7 @@
 //! `append` makes rows queryable; `detect` brings the findings up to what was appended. Both may run at the same time.
 
 mod round;
+mod suspicious;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,13 +50,16 @@ pub struct CoreOptions {
     pub detections: Option<std::path::PathBuf>,
     /// Working memory of SQL, bytes.
     pub sql_memory: usize,
+    /// Suspicious rows that a round of detection holds in memory at most, bytes; where there are more, detections run over the store itself.
+    pub suspicious_memory: usize,
     /// Settings of the store.
     pub store: StoreOptions,
 }
 
 impl Default for CoreOptions {
     fn default() -> Self {
-        Self { detections: None, sql_memory: 1 << 30, store: StoreOptions::default() }
+        let store = StoreOptions::default();
+        Self { detections: None, sql_memory: 1 << 30, suspicious_memory: suspicious::MOST, store }
     }
 }
 
@@ -69,6 +73,7 @@ pub struct Core {
     sql: Sql,
     keep: Keep,
     stay: Stay,
+    most_suspicious: usize,
     state: Mutex<State>,
     stopping: AtomicBool,
     /// One round of detection at a time, so that an older one never overwrites a newer one's outcome.
@@ -189,6 +194,7 @@ impl Core {
             sql,
             keep,
             stay,
+            most_suspicious: options.suspicious_memory,
             state: Mutex::new(state),
             stopping: AtomicBool::new(false),
             round: tokio::sync::Mutex::new(()),

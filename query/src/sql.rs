@@ -36,7 +36,7 @@ pub const COUNTED: &str =
 const STACK: usize = 64 << 20;
 
 /// Rows per batch in a session over few rows: operators set memory aside for whole batches.
-const NARROW_BATCH: usize = 1024;
+pub(crate) const NARROW_BATCH: usize = 1024;
 
 /// How many rows a session is made for.
 enum Size {

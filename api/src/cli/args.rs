@@ -13,7 +13,7 @@ use query::finding::Severity;
     version,
     about = "Security analytics for Envoy and Istio access logs",
     arg_required_else_help = true,
-    after_help = "Examples:\n  meshwarden demo                                       findings in the sample logs, then the API\n  meshwarden scan /var/log/istio/*.log                  findings in your logs\n  kubectl logs deploy/orders -c istio-proxy | meshwarden scan -\n  meshwarden sql \"SELECT source_principal, count(*) FROM requests GROUP BY 1\" --from access.log\n  meshwarden serve --data /var/lib/meshwarden           the service\n\nExit codes: 0 done, 1 --fail-on hit, 2 bad usage or configuration, 3 nothing readable, 130 ended by a signal"
+    after_help = "Examples:\n  meshwarden demo                                       findings in the sample logs, then the API\n  meshwarden scan /var/log/istio/*.log                  findings in your logs\n  kubectl logs deploy/orders -c istio-proxy | meshwarden scan -\n  meshwarden sql \"SELECT source_principal, count(*) FROM requests GROUP BY 1\" --from access.log\n  meshwarden serve --data /var/lib/meshwarden           the service\n\nExit codes: 0 done, 1 --fail-on hit, 2 bad usage or configuration, or not everything was looked at, 3 nothing readable, 130 ended by a signal"
 )]
 pub struct Cli {
     /// What the program says about itself on stderr, as a tracing filter [example: --log info,api=debug]

@@ -17,8 +17,8 @@ pub(crate) enum CliError {
     /// No input could be read, or none held a line that is an access log.
     #[error("nothing readable: {0}")]
     Nothing(String),
-    /// `--fail-on` asks for a verdict, and not everything could be looked at.
-    #[error("--fail-on asks for a verdict, but the scan is incomplete: {0}")]
+    /// `scan` did not look at everything that it was asked to.
+    #[error("the scan is incomplete: {0}")]
     Incomplete(String),
     /// `sql` answered over less than was named.
     #[error("the rows are not of everything that was named: {0}")]

@@ -53,9 +53,10 @@ async fn scan_into(folder: &Path, args: ScanArgs, clock: SharedClock) -> Result<
     let options = CoreOptions { detections: args.detect.detections.clone(), store, ..CoreOptions::default() };
     let core = Core::in_passing(folder, Keep::Suspicious, options).await?;
     let scanned = scan(&core, &args.paths, args.decode.options()?, clock.as_ref()).await?;
+    let incomplete = scanned.incomplete();
     match args.output {
         FindingsOutput::Table => {
-            render::print_with(|out| render::findings_table(&scanned.findings, out))?;
+            render::print_with(|out| render::findings_table(&scanned.findings, incomplete.as_deref(), out))?;
             render::print(&render::summary(&scanned))?;
         }
         FindingsOutput::Ndjson => {
@@ -69,12 +70,11 @@ async fn scan_into(folder: &Path, args: ScanArgs, clock: SharedClock) -> Result<
         eprintln!("report: {}", path.display());
     }
     readable(&scanned)?;
-    let Some(severity) = args.fail_on else { return Ok(Exit::Done) };
-    if scanned.findings.iter().any(|finding| finding.severity >= severity) {
+    if args.fail_on.is_some_and(|severity| scanned.findings.iter().any(|finding| finding.severity >= severity)) {
         return Ok(Exit::FailOn);
     }
-    // nothing that severe was found, which says something only if everything was looked at
-    scanned.incomplete().map_or(Ok(Exit::Done), |reason| Err(CliError::Incomplete(reason)))
+    // what was found or not found says something only if everything was looked at
+    incomplete.map_or(Ok(Exit::Done), |reason| Err(CliError::Incomplete(reason)))
 }
 
 /// An input of which nothing could be decoded is no clean bill of health.

@@ -16,12 +16,27 @@ const WIDTH: u16 = 140;
 /// Rows of a table at most: its widths are known when all of it is there, and an input may have tens of thousands of findings.
 const ROWS: usize = 500;
 
-/// A table: how bad, what, who → whom, when, how many, one sentence each. Many findings are several tables.
-pub(crate) fn findings_table(findings: &[Finding], out: &mut dyn Write) -> std::io::Result<()> {
+/// A table: how bad, what, who → whom, when, how many, one sentence each. Many findings are several tables. `incomplete` says what was not looked
+/// at although it was asked for.
+pub(crate) fn findings_table(
+    findings: &[Finding],
+    incomplete: Option<&str>,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     if findings.is_empty() {
-        return out.write_all(b"No findings.\n");
+        return writeln!(out, "{}", nothing_found(incomplete));
     }
     findings.chunks(ROWS).try_for_each(|findings| writeln!(out, "{}", table(findings)))
+}
+
+/// What to say where there is no finding.
+pub(crate) fn nothing_found(incomplete: Option<&str>) -> String {
+    match incomplete {
+        None => "No findings.".to_owned(),
+        Some(reason) => {
+            format!("No all-clear: nothing was found, but not everything was looked at: {}", visible(reason))
+        }
+    }
 }
 
 fn table(findings: &[Finding]) -> Table {

@@ -111,7 +111,11 @@ fn edges(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
 fn detections(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
     let evaluable =
         scanned.sights.iter().filter(|(_, sight)| !matches!(sight, Sight::Blind(_) | Sight::NoData)).count();
-    writeln!(out, "detections    {evaluable} of {} evaluable", scanned.sights.len())?;
+    write!(out, "detections    {evaluable} of {} evaluable", scanned.sights.len())?;
+    match scanned.failures.len() {
+        0 => writeln!(out)?,
+        failed => writeln!(out, ", FAILED on {failed} windows: what happened in them is not known")?,
+    }
     let mut labels: Vec<&str> = Vec::new();
     for (detection, sight) in &scanned.sights {
         for missing in sight.missing() {

@@ -7,7 +7,8 @@
 //! Detections run beside each other, one detection's windows one after the other. What they find is taken in beside that, in the order of
 //! stretches, then detections, then windows, whichever came first: many windows at a time, as many as have come.
 //!
-//! Memory grows with what is suspicious in one span and what is looked back on from it, not with the time that all windows take.
+//! Memory grows with what is suspicious in one span and what is looked back on from it, not with the time that all windows take; and where that is
+//! too much, as in a flood, each window's plan reads the store itself.
 //! A window in which a detection's signals select no row has no hit and is passed over. A detection that reads every row (no `signals`) is
 //! planned for each of its windows over the store itself. Windows that failed before and are due again ([`crate::detect::overdue`]) are looked at with
 //! the touched ones.
@@ -17,13 +18,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, Utc};
 use datafusion::error::DataFusionError;
-use datafusion::prelude::{col, lit};
 use tokio::sync::{Semaphore, mpsc};
 
+use super::suspicious::{self, Suspicious};
 use super::{Core, CoreError, Failure, Round};
 use crate::detect::overdue::Place;
 use crate::detect::{Detection, EvaluateError, Header, Hit, Touched};
@@ -51,6 +50,14 @@ pub(super) enum Into<'a> {
     State(&'a FindingsState),
     /// To the caller.
     Passing(&'a mut Passing),
+}
+
+/// Where the suspicious rows of a stretch are.
+enum Rows<'a> {
+    /// Here.
+    Read(Suspicious),
+    /// In the store: they would take too much memory.
+    Stored(&'a Snapshot),
 }
 
 /// What a detection said of one window.
@@ -116,7 +123,8 @@ pub(super) async fn look(
             .zip(&windows)
             .flat_map(|((detection, _), windows)| windows.iter().map(|window| reach(detection, *window)));
         for stretch in stretches(reaches) {
-            let rows = Suspicious::read(core, &snapshot, stretch, mask, &columns).await?;
+            let rows = Suspicious::read(core, &snapshot, stretch, mask, &columns, core.most_suspicious).await?;
+            let rows = rows.map_or(Rows::Stored(&snapshot), Rows::Read);
             let within = |window: &&Window| stretch.start() <= window.start() && window.end() <= stretch.end();
             let (looks, mut found): (Vec<_>, Vec<_>) = by_signal
                 .iter()
@@ -163,27 +171,34 @@ async fn look_at(
     core: &Core,
     detection: &Arc<Detection>,
     windows: Vec<Window>,
-    rows: &Suspicious,
+    rows: &Rows<'_>,
     turns: &Semaphore,
     found: mpsc::Sender<Outcome>,
 ) -> Result<End, CoreError> {
     if windows.is_empty() {
         return Ok(End::Through);
     }
-    // each row is filtered once, and not in every window that looks back on it
-    let (all, own) = (rows.clone(), Arc::clone(detection));
-    let rows = core.sql.spawn(async move { all.of(&own) }).await;
-    let rows = rows.map_err(|error| DataFusionError::External(Box::new(error)))??;
+    let rows = match rows {
+        // each row is filtered once, and not in every window that looks back on it
+        Rows::Read(all) => {
+            let (all, own) = (all.clone(), Arc::clone(detection));
+            let rows = core.sql.spawn(async move { all.of(&own) }).await;
+            Rows::Read(rows.map_err(|error| DataFusionError::External(Box::new(error)))??)
+        }
+        Rows::Stored(snapshot) => Rows::Stored(*snapshot),
+    };
     for window in windows {
         if core.stopping.load(Ordering::Acquire) {
             return Ok(End::CutShort);
         }
-        if rows.slice(window).num_rows() == 0 {
+        if let Rows::Read(rows) = &rows
+            && rows.slice(window).is_empty()
+        {
             core.state().overdue.settled(&(detection.header.id.clone(), window));
             continue;
         }
         let turn = turns.acquire().await;
-        let hits = evaluate(detection, window, &rows).await;
+        let hits = within_patience(detection, window, evaluate(core, detection, window, &rows)).await;
         drop(turn);
         if found.send(Outcome { header: Arc::clone(&detection.header), window, hits }).await.is_err() {
             break;
@@ -192,9 +207,24 @@ async fn look_at(
     Ok(End::Through)
 }
 
-async fn evaluate(detection: &Detection, window: Window, rows: &Suspicious) -> Result<Vec<Hit>, EvaluateError> {
-    let prepared = detection.prepared().map_err(|source| failure(detection, window, source))?;
-    within_patience(detection, window, prepared.evaluate(window, rows.slice(reach(detection, window)))).await
+async fn evaluate(
+    core: &Core,
+    detection: &Detection,
+    window: Window,
+    rows: &Rows<'_>,
+) -> Result<Vec<Hit>, EvaluateError> {
+    let failed = |source| failure(detection, window, source);
+    let reach = reach(detection, window);
+    match rows {
+        Rows::Read(rows) => {
+            let prepared = detection.prepared().map_err(failed)?;
+            prepared.evaluate(window, rows.slice(reach)).await
+        }
+        Rows::Stored(snapshot) => {
+            let rows = suspicious::with_signals(core, snapshot, reach, detection.header.signals).await;
+            core.engine.evaluate(detection, window, rows.map_err(failed)?.into_view()).await
+        }
+    }
 }
 
 /// The columns that any of these detections reads, and those by which rows are picked.
@@ -297,86 +327,4 @@ fn stretches(intervals: impl Iterator<Item = Window>) -> Vec<Window> {
     };
     let joined = join(GAP);
     if joined.len() > STRETCHES { join(i64::MAX) } else { joined }
-}
-
-/// The rows of a stretch that carry a signal, by time: of the columns that are read.
-#[derive(Clone)]
-struct Suspicious {
-    rows: RecordBatch,
-}
-
-impl Suspicious {
-    async fn read(
-        core: &Core,
-        snapshot: &Snapshot,
-        stretch: Window,
-        mask: i64,
-        columns: &[&str],
-    ) -> Result<Self, CoreError> {
-        let context = core.sql.over(snapshot.access_logs_between(stretch), None).await?;
-        let time =
-            |micros: i64| lit(datafusion::common::ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
-        let wanted = datafusion::logical_expr::bitwise_and(col("signals"), lit(mask)).not_eq(lit(0_i64));
-        let frame = context
-            .table("access_logs")
-            .await?
-            .filter(wanted)?
-            .filter(col("time").gt_eq(time(stretch.start())).and(col("time").lt(time(stretch.end()))))?
-            .select_columns(columns)?;
-        let work = core.sql.spawn(async move { Ok::<_, CoreError>(by_time(&frame.collect().await?)?) });
-        let rows = work.await.map_err(|error| DataFusionError::External(Box::new(error)))??;
-        Ok(Self { rows })
-    }
-
-    /// The rows in an interval.
-    fn slice(&self, interval: Window) -> RecordBatch {
-        let Some(times) =
-            self.rows.column_by_name("time").and_then(|time| time.as_primitive_opt::<TimestampMicrosecondType>())
-        else {
-            return self.rows.slice(0, 0);
-        };
-        let from = times.values().partition_point(|time| *time < interval.start());
-        let to = times.values().partition_point(|time| *time < interval.end());
-        self.rows.slice(from, to.saturating_sub(from))
-    }
-
-    /// The rows that a detection's signals select, of the columns that it reads.
-    fn of(&self, detection: &Detection) -> Result<Self, arrow::error::ArrowError> {
-        let Some(signals) =
-            self.rows.column_by_name("signals").and_then(|column| column.as_primitive_opt::<Int64Type>())
-        else {
-            return Ok(self.clone());
-        };
-        let wanted = BooleanArray::from_unary(signals, |signals| signals & detection.header.signals != 0);
-        let rows = match detection.prepared() {
-            Ok(prepared) => {
-                let is_read = |name: &str| name == "time" || prepared.columns().contains(name);
-                let fields = self.rows.schema_ref().fields().iter().enumerate();
-                let places: Vec<usize> =
-                    fields.filter(|(_, field)| is_read(field.name())).map(|(place, _)| place).collect();
-                self.rows.project(&places)?
-            }
-            Err(_) => self.rows.clone(),
-        };
-        Ok(Self { rows: arrow::compute::filter_record_batch(&rows, &wanted)? })
-    }
-}
-
-/// The rows of all batches, sorted by time. (The engine's own sort counts buffers that several batches share once for each.)
-fn by_time(batches: &[RecordBatch]) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let times = |batch: &RecordBatch| {
-        let time = batch.column_by_name("time").and_then(|time| time.as_primitive_opt::<TimestampMicrosecondType>());
-        time.map(|time| time.values().to_vec()).unwrap_or_default()
-    };
-    let mut places: Vec<(i64, usize, usize)> = Vec::new();
-    for (number, batch) in batches.iter().enumerate() {
-        places.extend(times(batch).into_iter().enumerate().map(|(row, time)| (time, number, row)));
-    }
-    places.sort_unstable();
-    let places: Vec<(usize, usize)> = places.into_iter().map(|(_, batch, row)| (batch, row)).collect();
-    let batches: Vec<&RecordBatch> = batches.iter().collect();
-    match places.as_slice() {
-        [] => Ok(RecordBatch::new_empty(ingest::schema::access_logs())),
-        places => arrow::compute::interleave_record_batch(&batches, places),
-    }
 }

@@ -49,6 +49,16 @@ pub enum EvaluateError {
     },
 }
 
+impl EvaluateError {
+    /// Id of the detection.
+    #[must_use]
+    pub fn detection(&self) -> &str {
+        match self {
+            Self::Sql { detection, .. } | Self::Hit { detection, .. } => detection,
+        }
+    }
+}
+
 impl Engine {
     /// An engine whose sessions come from `sql`.
     #[must_use]

@@ -14,10 +14,8 @@ use serde_json::Value;
 use super::header::Header;
 use crate::finding::{Entity, Finding, Status, id};
 use crate::json::rows_as_json;
+use crate::sql::functions::MOST_EVIDENCE;
 use crate::window::Window;
-
-/// Evidence rows a finding names at most.
-pub(super) const MAX_EVIDENCE: usize = 20;
 
 /// A row that a detection returned for one window.
 #[derive(Clone, Debug)]
@@ -105,8 +103,8 @@ impl Hit {
                 Vec::new()
             } else {
                 let texts = list.value(row);
-                let mut evidence = Vec::with_capacity(texts.len().min(MAX_EVIDENCE));
-                evidence.extend(texts.as_string::<i32>().iter().flatten().take(MAX_EVIDENCE).map(str::to_owned));
+                let mut evidence = Vec::with_capacity(texts.len().min(MOST_EVIDENCE));
+                evidence.extend(texts.as_string::<i32>().iter().flatten().take(MOST_EVIDENCE).map(str::to_owned));
                 evidence
             };
             hits.push(Self {

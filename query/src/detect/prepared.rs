@@ -47,12 +47,12 @@ pub(crate) struct Prepared {
 }
 
 /// The rows that the plan reads when it runs.
-type Slot = Arc<Mutex<RecordBatch>>;
+type Slot = Arc<Mutex<Vec<RecordBatch>>>;
 
 impl Prepared {
     /// Plans a detection.
     pub(crate) async fn new(sql: &Sql, header: Arc<Header>, statement: Statement) -> Result<Self> {
-        let slot = Arc::new(Mutex::new(nothing()));
+        let slot = Slot::default();
         let table = Arc::new(SlotTable { slot: slot.clone(), read: Mutex::default() });
         let context = sql.over_narrow(table.clone()).await?;
         let bounds = [Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0))];
@@ -74,8 +74,8 @@ impl Prepared {
     }
 
     /// The hits of `window`; `rows` are the access logs of `[window.start − lookback, window.end)` that the detection's signals select, with
-    /// [`Self::columns`] or more.
-    pub(crate) async fn evaluate(&self, window: Window, rows: RecordBatch) -> Result<Vec<Hit>, EvaluateError> {
+    /// [`Self::columns`] or more, in batches of few rows with memory of their own.
+    pub(crate) async fn evaluate(&self, window: Window, rows: Vec<RecordBatch>) -> Result<Vec<Hit>, EvaluateError> {
         let header = &self.header;
         let failed = |source: DataFusionError| EvaluateError::Sql {
             detection: header.id.clone(),
@@ -97,7 +97,7 @@ impl Prepared {
         work.await.map_err(|error| failed(DataFusionError::External(Box::new(error))))?.map_err(failed)?
     }
 
-    fn fill(&self, rows: RecordBatch) -> Filled<'_> {
+    fn fill(&self, rows: Vec<RecordBatch>) -> Filled<'_> {
         *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = rows;
         Filled(&self.slot)
     }
@@ -108,7 +108,7 @@ struct Filled<'a>(&'a Slot);
 
 impl Drop for Filled<'_> {
     fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = nothing();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -116,10 +116,6 @@ impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Prepared").field("detection", &self.header.id).field("columns", &self.columns).finish()
     }
-}
-
-fn nothing() -> RecordBatch {
-    RecordBatch::new_empty(ingest::schema::access_logs())
 }
 
 /// The table `access_logs` while planning: every scan becomes a leaf over the slot, and its columns are noted.
@@ -176,11 +172,12 @@ struct Leaf {
 }
 
 impl Leaf {
-    fn rows(&self) -> Result<RecordBatch> {
+    fn rows(&self) -> Result<Vec<RecordBatch>> {
         let rows = self.slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let schema = rows.schema_ref();
-        let places = self.schema.fields().iter().map(|field| schema.index_of(field.name()));
-        Ok(rows.project(&places.collect::<Result<Vec<_>, _>>()?)?)
+        let Some(first) = rows.first() else { return Ok(rows) };
+        let places = self.schema.fields().iter().map(|field| first.schema_ref().index_of(field.name()));
+        let places = places.collect::<Result<Vec<_>, _>>()?;
+        rows.iter().map(|batch| Ok(batch.project(&places)?)).collect()
     }
 }
 
@@ -190,7 +187,7 @@ impl PartitionStream for Leaf {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        match self.rows().and_then(|rows| MemoryStream::try_new(vec![rows], self.schema.clone(), None)) {
+        match self.rows().and_then(|rows| MemoryStream::try_new(rows, self.schema.clone(), None)) {
             Ok(stream) => Box::pin(stream),
             Err(error) => {
                 Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::iter([Err(error)])))

@@ -8,8 +8,10 @@
 //! | `url_decode(text)` | percent-decoded once; bytes that are no UTF-8 become U+FFFD |
 //! | `path_template(path)` | the path without query, decoded once, ids replaced: `/orders/17` → `/orders/{id}` |
 //! | `host_of(authority)` | lower-case host without port and trailing dot |
+//! | `evidence(log_id, time)` | aggregate: the ids of the group's 20 earliest rows, for a detection's `evidence` |
 //! | `json_get(json, key…)`, `json_get_str`, `json_get_int`, … | values in a JSON text such as `extra` (crate `datafusion-functions-json`) |
 
+mod evidence;
 mod net;
 mod text;
 
@@ -21,6 +23,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use datafusion::prelude::SessionContext;
 
+pub use evidence::{MOST_EVIDENCE, evidence};
 pub use net::cidr_contains;
 pub use text::{has_flag, host_of, path_template, spiffe_part, url_decode};
 
@@ -37,6 +40,7 @@ pub fn register(context: &SessionContext) -> Result<()> {
     one(context, "host_of", |text| Some(host_of(text)));
     two(context, "cidr_contains", cidr_contains);
     two(context, "has_flag", |flags, flag| Some(has_flag(flags, flag)));
+    context.register_udaf(evidence());
     let mut state = context.state();
     datafusion_functions_json::register_all(&mut state)?;
     // register_all works on a copy of the state: carry over what it added

@@ -84,7 +84,11 @@ async fn outcome(core: &Core) -> Outcome {
 
 /// Feeds pieces one after the other, detecting after each, as a stream does.
 async fn feed(pieces: &[Vec<String>], keep: Keep) -> Outcome {
-    let core = Core::in_memory(keep, CoreOptions::default()).await.unwrap();
+    feed_with(pieces, keep, CoreOptions::default()).await
+}
+
+async fn feed_with(pieces: &[Vec<String>], keep: Keep, options: CoreOptions) -> Outcome {
+    let core = Core::in_memory(keep, options).await.unwrap();
     for (place, piece) in pieces.iter().enumerate() {
         for batch in decode(piece, &format!("piece-{place}")) {
             assert_eq!(batch.rejects.num_rows(), 0);
@@ -123,6 +127,10 @@ proptest! {
         prop_assert_eq!(&batch, &stream);
         let suspicious_only = runtime.block_on(feed(std::slice::from_ref(&all), Keep::Suspicious));
         prop_assert_eq!(&batch, &suspicious_only);
+        // as in a flood: every window's plan reads the store
+        let options = CoreOptions { suspicious_memory: 0, ..CoreOptions::default() };
+        let stored = runtime.block_on(feed_with(std::slice::from_ref(&all), Keep::Suspicious, options));
+        prop_assert_eq!(&batch, &stored);
     }
 }
 

@@ -11,7 +11,11 @@ use tests::lines::Line;
 const NOON: i64 = 1_795_435_200_000_000;
 
 async fn look(lines: impl Iterator<Item = Line>) -> Vec<(String, i64)> {
-    let core = Core::in_memory(Keep::Suspicious, CoreOptions::default()).await.unwrap();
+    look_with(CoreOptions::default(), lines).await
+}
+
+async fn look_with(options: CoreOptions, lines: impl Iterator<Item = Line>) -> Vec<(String, i64)> {
+    let core = Core::in_memory(Keep::Suspicious, options).await.unwrap();
     let mut decoder = Decoder::new(Arc::new(DecodeOptions::default()), "many", DateTime::<Utc>::UNIX_EPOCH);
     for line in lines {
         decoder.push(format!("{line}\n").as_bytes());
@@ -43,4 +47,23 @@ async fn windows_over_years_are_looked_at_in_one_go() {
     let scattered = (0..3_000).map(|n| Line::denied(NOON - n * 86_400_000_000, "web", "orders"));
     let attack = (0..25).map(|n| Line::denied(NOON + n * 1_000_000, "reports", "payments"));
     assert_eq!(look(scattered.chain(attack)).await, [("authz.denied-spike".to_owned(), 25)]);
+}
+
+/// A burst of one caller and one kind, so many rows in one window that sorting them, or counting their memory wrongly, takes more than there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_does_not_silence_its_own_detection() {
+    const LINES: i64 = 30_000;
+    let floods = [
+        ("authz.denied-spike", (|time| Line::denied(time, "reports", "payments")) as fn(i64) -> Line),
+        ("http.403-spike", |time| Line::refused(time, "reports", "payments")),
+        ("egress.unknown-host", |time| Line::passthrough(time, "reports", "drop.example")),
+        ("mtls.plaintext-attempt", |time| Line::plaintext_rejected(time, "10.9.9.1", "payments")),
+    ];
+    for (detection, line) in floods {
+        for suspicious_memory in [CoreOptions::default().suspicious_memory, 1 << 20] {
+            let options = CoreOptions { sql_memory: 24 << 20, suspicious_memory, ..CoreOptions::default() };
+            let found = look_with(options, (0..LINES).map(|n| line(NOON + n * 5_000))).await;
+            assert_eq!(found, [(detection.to_owned(), LINES)], "{suspicious_memory} bytes");
+        }
+    }
 }

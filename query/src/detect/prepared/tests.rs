@@ -44,7 +44,7 @@ async fn a_prepared_plan_says_what_a_fresh_one_says() {
             let owned = concat_batches(&slice.schema(), [&slice]).unwrap();
             let table = Arc::new(MemTable::try_new(owned.schema(), vec![vec![owned]]).unwrap());
             let fresh = facts(engine.evaluate(detection, window, table).await.unwrap());
-            let fast = facts(prepared.evaluate(window, slice.project(&narrow).unwrap()).await.unwrap());
+            let fast = facts(prepared.evaluate(window, vec![slice.project(&narrow).unwrap()]).await.unwrap());
             assert_eq!(fresh, fast, "{} {window:?}", detection.header.id);
             found += fast.len();
             window = Window::holding(window.end(), length);

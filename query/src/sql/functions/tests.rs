@@ -75,3 +75,34 @@ async fn functions_work_in_sql_over_constants_and_columns() {
     assert_eq!(rows[0].split_whitespace().collect::<String>(), "|n|true|true|v|");
     assert_eq!(rows[1].split_whitespace().collect::<String>(), "|||||");
 }
+
+/// The plain version: sort everything, take twenty.
+const PLAIN: &str = "array_slice(array_agg(id ORDER BY t, id), 1, 20)";
+
+#[tokio::test]
+async fn evidence_is_the_start_of_the_sorted_group() {
+    let context = crate::sql::Sql::new(64 << 20).unwrap().over_nothing().await.unwrap();
+    for (rows, groups, times) in [(1, 1, 1), (20, 1, 3), (21, 1, 7), (5000, 1, 50), (5000, 7, 5000), (300, 400, 2)] {
+        // repartitioned: partial states have to be merged
+        let sql = format!(
+            "SELECT g, evidence(id, t) AS fast, {PLAIN} AS plain FROM (
+               SELECT v % {groups} AS g, 'log:' || CAST((v * 7919) % 104729 AS VARCHAR) AS id, to_timestamp_micros((v * 31) % {times}) AS t
+               FROM unnest(range(0, {rows})) AS r(v)) GROUP BY g"
+        );
+        let sql = format!("SELECT count(*) AS n, count(*) FILTER (WHERE fast = plain) AS same FROM ({sql})");
+        let batches = context.sql(&sql).await.unwrap().collect().await.unwrap();
+        let number = |column: usize| batches[0].column(column).as_primitive::<arrow::datatypes::Int64Type>().value(0);
+        assert_eq!((number(0), number(1)), (groups.min(rows), groups.min(rows)), "{rows} {groups} {times}");
+    }
+}
+
+#[tokio::test]
+async fn evidence_leaves_nulls_out() {
+    let context = crate::sql::Sql::new(64 << 20).unwrap().over_nothing().await.unwrap();
+    let sql = "SELECT evidence(id, to_timestamp_micros(t)) AS e, evidence(id, to_timestamp_micros(t)) FILTER (WHERE t > 9) AS none
+               FROM (VALUES ('b', 2), (NULL, 1), ('c', NULL), ('a', 2)) AS v(id, t)";
+    let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+    let shown = arrow::util::pretty::pretty_format_batches(&batches).unwrap().to_string();
+    let row = shown.lines().nth(3).unwrap().split_whitespace().collect::<String>();
+    assert_eq!(row, "|[a,b]|[]|");
+}
