@@ -25,7 +25,7 @@ use serde::Serialize;
 pub(crate) use eyes::{Remedy, queries};
 pub(crate) use inputs::{Kind, kind};
 pub(crate) use log::{LogReport, examine as examine_log};
-pub(crate) use mesh::{MeshReport, examine as examine_mesh, nothing};
+pub(crate) use mesh::{MeshReport, examine as examine_mesh, examine_format, nothing};
 pub(crate) use render::text;
 
 /// All that was found out.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use ingest::{AccessLogBatch, DecodeOptions};
+use ingest::{AccessLogBatch, DecodeOptions, RejectReason};
 use query::detect::{Detection, EvaluateError, Refused, Sight};
 use query::finding::Finding;
 use query::findings::{Filter, FindingsError};
@@ -80,6 +80,19 @@ impl Scanned {
         let refused =
             || self.refused.first().map(|refused| format!("{} was not loaded: {}", refused.file, refused.reason));
         unread.or_else(refused).or_else(|| self.failures.first().map(ToString::to_string))
+    }
+
+    /// Lines that are rejects although they look like access logs: a caller may have seen to it. (What is no access log, as what a proxy says about
+    /// itself, is none of them.)
+    #[must_use]
+    pub fn unread_lines(&self) -> Option<String> {
+        let of_logs = |(reason, _): &(&String, &Rejects)| *reason != RejectReason::NotAnAccessLog.as_str();
+        let (reason, first) = self.reasons.iter().find(of_logs)?;
+        let count: u64 = self.reasons.iter().filter(of_logs).map(|(_, rejects)| rejects.count).sum();
+        Some(format!(
+            "{count} lines that look like access logs could not be read, the first at {} ({reason})",
+            first.first
+        ))
     }
 
     /// Lines, blank ones not counted.

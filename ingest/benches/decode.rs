@@ -97,6 +97,7 @@ fn recommended_json_in_a_scan(bencher: Bencher) {
         "direction",
         "transport_security",
         "source_principal",
+        "claims",
         "source_ip",
         "destination_principal",
         "destination_service",

@@ -75,28 +75,28 @@ pub(crate) fn decode(
     }
     let options = context.options;
     let mut fields = Fields::new();
-    let format = match (text_formats::plain(line, options.text_formats(), &mut fields), line.as_bytes().first()) {
-        (Some(Ok(())), _) => LineFormat::ConfiguredText,
+    match (text_formats::plain(line, options.text_formats(), &mut fields), line.as_bytes().first()) {
+        (Some(Ok(())), _) => {}
         (_, Some(b'{')) => {
-            let format = json::parse(line, &options.fields, options.max_nesting, &mut fields)?;
+            let names = json::parse(line, options, &mut fields)?;
             if let Some(shapes) = shapes {
-                shapes.learn(line, &options.fields);
+                shapes.learn(line, names);
             }
-            format
         }
         (_, Some(b'[')) => {
             text::parse(line, &mut fields)?;
-            LineFormat::of_text(fields.carried())
+            fields.tell(LineFormat::of_text(fields.carried()), false);
         }
         (Some(Err(misfit)), _) => return Err(misfit),
         (None, _) => {
             let detail = "neither a JSON object, nor Istio's text format (which starts with `[time] \"`), nor a line of ztunnel's";
             return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
         }
-    };
+    }
     for (key, name) in node.names() {
         fields.add(key, name);
     }
+    let format = fields.format();
     derive(fields, context, row)?;
     Ok(format)
 }
@@ -155,7 +155,6 @@ fn utf8<'a>(line: &'a [u8], options: &DecodeOptions) -> Result<Cow<'a, str>, Ref
 
 /// Keys whose value is a text column as it is.
 pub(crate) const TEXTS: &[(Key, Col)] = &[
-    (Key::AccessLogType, Col::AccessLogType),
     (Key::PodName, Col::NodePod),
     (Key::PodNamespace, Col::NodeNamespace),
     (Key::PodServiceAccount, Col::NodeServiceAccount),
@@ -213,6 +212,8 @@ struct Line<'a> {
     options: &'a DecodeOptions,
     signs: Signs,
     cluster: Option<Cluster<'a>>,
+    /// `None` also where a caller may have written one that would hide the line.
+    access_log_type: Option<&'a str>,
     log_type: LogType,
     filter_chain_not_found: bool,
     /// A connection to a host that the mesh does not know, blocked, as Istio 1.9 logs it: without the cluster.
@@ -253,7 +254,12 @@ fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>, row: &mut Row<'a>) 
     row.set_text(Col::UpstreamCluster, cluster.map(cluster::clean));
 
     let addresses = Addresses::of(|key| fields.get(key));
-    let line = Line::new(fields, context, addresses.signs(|key| fields.get(key)), cluster.map(Cluster::parse));
+    let signs = addresses.signs((fields.format(), fields.original_path_first()), |key| fields.get(key));
+    let line = Line::new(fields, context, signs, cluster.map(Cluster::parse));
+    row.set_text(Col::AccessLogType, line.access_log_type);
+    if line.access_log_type.is_some() {
+        fields.mark_taken(Key::AccessLogType);
+    }
     row.set_text(Col::LogType, Some(line.log_type.as_str()));
     let decision = security::rbac(&line, row);
     let who = who::derive(&line, decision, row);
@@ -280,8 +286,10 @@ impl<'a> Line<'a> {
         let response_code = fields.take_integer(Key::ResponseCode);
         let filter_chain_not_found =
             log_type::filter_chain_not_found(fields.get(Key::ResponseFlags), fields.get(Key::ResponseCodeDetails));
+        let forgeable = signs.of_strings || fields.repeats(&[Key::AccessLogType]);
+        let access_log_type = fields.get(Key::AccessLogType).filter(|name| !forgeable || log_type::is_end(name));
         let log_type = LogType::of(log_type::Signs {
-            access_log_type: fields.get(Key::AccessLogType),
+            access_log_type,
             filter_chain_not_found,
             transport_failed: fields.get(Key::DownstreamTransportFailureReason).is_some(),
             method: fields.get(Key::Method).is_some(),
@@ -293,7 +301,17 @@ impl<'a> Line<'a> {
         let unhealthy = fields.get(Key::ResponseFlags).is_some_and(|flags| flags.split(',').any(|flag| flag == "UH"));
         let black_hole = log_type == LogType::Tcp && unhealthy && no_cluster && no_host;
         let options = context.options;
-        Line { fields, options, signs, cluster, log_type, filter_chain_not_found, black_hole, response_code }
+        Line {
+            fields,
+            options,
+            signs,
+            cluster,
+            access_log_type,
+            log_type,
+            filter_chain_not_found,
+            black_hole,
+            response_code,
+        }
     }
 
     fn get(&self, key: Key) -> Option<&'a str> {

@@ -208,7 +208,7 @@ impl Assembly {
         slots: &mut Slots<'a>,
     ) {
         let at = At { line: place.number, offset: place.offset };
-        match self.envelopes.open(bytes, at, &self.options.fields) {
+        match self.envelopes.open(bytes, at, self.options.names()) {
             Unwrapped::Nothing => {}
             Unwrapped::Bare(node) => {
                 // a shipper put its keys beside the record's
@@ -299,7 +299,7 @@ impl Assembly {
             slots.add(key, name);
         }
         let addresses = Addresses::of(|key| slots.get(key));
-        let signs = addresses.signs(|key| slots.get(key));
+        let signs = addresses.signs((slots.format(), slots.original_path_first()), |key| slots.get(key));
         let hash = edges.hash(slots, signs);
         let generation = self.builder.generation();
         if let Some((edge, numbered)) = edges.get(hash, slots, signs) {
@@ -362,7 +362,7 @@ impl Assembly {
     /// What the end of the input leaves in envelopes.
     fn end_envelopes(&mut self) {
         let ended = Envelopes::new(longest_line(&self.options));
-        for left in std::mem::replace(&mut self.envelopes, ended).finish(&self.options.fields) {
+        for left in std::mem::replace(&mut self.envelopes, ended).finish(self.options.names()) {
             match left {
                 Unwrapped::Record(record) => self.made(&record, None),
                 Unwrapped::Wrong(wrong) => self.wrong(wrong, None),

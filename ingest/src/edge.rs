@@ -153,6 +153,10 @@ pub(crate) struct Signs {
     pub(crate) called_itself: bool,
     pub(crate) original_path: bool,
     pub(crate) original_host: bool,
+    /// The line is JSON of strings: a caller may have written any of its keys.
+    pub(crate) of_strings: bool,
+    /// There is a path, and it is what a caller says was the original one, if it says so.
+    pub(crate) original_path_first: bool,
     /// The client's address has port 0: it was taken from a header.
     pub(crate) portless_client: bool,
 }
@@ -306,6 +310,8 @@ impl Signs {
             called_itself,
             original_path,
             original_host,
+            of_strings,
+            original_path_first,
             portless_client,
         } = self;
         let bits = [
@@ -316,6 +322,8 @@ impl Signs {
             called_itself,
             original_path,
             original_host,
+            of_strings,
+            original_path_first,
             portless_client,
         ];
         bits.into_iter().fold(0, |bits, bit| bits << 1 | u64::from(bit))

@@ -50,6 +50,15 @@ impl FieldMap {
         Ok(())
     }
 
+    /// Adds what another map says, where this one says nothing.
+    pub(crate) fn add_any(&mut self, other: &FieldMap) {
+        for (logged, key) in &other.keys {
+            self.keys.entry(logged.clone()).or_insert(*key);
+        }
+        self.misleading.extend(other.misleading.iter().cloned());
+        self.start_time |= other.start_time;
+    }
+
     /// Splits and checks one `logged=canonical` pair, as given on a command line.
     pub fn parse_pair(pair: &str) -> Result<(String, String), FieldMapError> {
         match pair.split_once('=').map(|(logged, canonical)| (logged.trim(), canonical.trim())) {

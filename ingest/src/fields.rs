@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use crate::key::{KEY_COUNT, Key, KeySet};
+use crate::line_format::LineFormat;
 use crate::redact::Redaction;
 use crate::shape::plain_until;
 
@@ -34,6 +35,9 @@ pub(crate) struct Fields<'a> {
     further: Vec<(Key, Cow<'a, str>)>,
     /// Name and JSON text of what feeds no column. Values are not null.
     rest: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    format: LineFormat,
+    original_path_first: bool,
+    ambiguous: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -45,6 +49,9 @@ impl<'a> Fields<'a> {
             taken: Cell::new(KeySet::EMPTY),
             further: Vec::new(),
             rest: Vec::new(),
+            format: LineFormat::OtherJson,
+            original_path_first: false,
+            ambiguous: false,
         }
     }
 
@@ -69,6 +76,32 @@ impl<'a> Fields<'a> {
                 *text = Cow::Owned(redacted);
             }
         }
+    }
+
+    /// Says which format the line is of, and whether that is known to log `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path.
+    pub(crate) fn tell(&mut self, format: LineFormat, original_path_first: bool) {
+        self.format = format;
+        self.original_path_first = original_path_first || format.logs_original_path_first();
+    }
+
+    /// Whether the path is what a caller says was the original one, if it says so.
+    pub(crate) fn original_path_first(&self) -> bool {
+        self.original_path_first
+    }
+
+    /// Which format the line is of, as its reader said.
+    pub(crate) fn format(&self) -> LineFormat {
+        self.format
+    }
+
+    /// Says that the line can be read in more than one way.
+    pub(crate) fn doubt(&mut self) {
+        self.ambiguous = true;
+    }
+
+    /// Whether the line can be read in more than one way, or says one thing twice.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.ambiguous || !self.further.is_empty()
     }
 
     /// Says that the line's format has these keys.

@@ -45,6 +45,7 @@ pub struct TextFormat {
     targets: Vec<Target>,
     /// What Envoy writes for a value that it does not have.
     absent: Absent,
+    original_path_first: bool,
     plan: fast::Plan,
 }
 
@@ -142,7 +143,9 @@ impl TextFormat {
         }
         at_most("operators", operators.len(), MOST_OPERATORS)?;
         let plan = fast::Plan::new(&operators, &literals);
-        Ok(TextFormat { targets: targets(&operators), operators, literals, absent: Absent::Dash, plan })
+        let original_path_first = operators.iter().any(Operator::prefers_original_path);
+        let targets = targets(&operators);
+        Ok(TextFormat { targets, operators, literals, absent: Absent::Dash, original_path_first, plan })
     }
 
     /// The same format where the configuration says `omit_empty_values` (Istio: `omitEmptyValues`): what Envoy does not
@@ -151,6 +154,11 @@ impl TextFormat {
     pub fn with_omit_empty_values(mut self, omit: bool) -> TextFormat {
         self.absent = if omit { Absent::Nothing } else { Absent::Dash };
         self
+    }
+
+    /// Whether its path is one in whose place a caller may put another.
+    pub(crate) fn prefers_original_path(&self) -> bool {
+        self.original_path_first
     }
 
     /// The operators, in the order of the line.

@@ -9,7 +9,8 @@
 //! Envoy's `json_format` cannot repeat a key; a text template that imitates JSON can, for it does not escape what a
 //! header holds: a caller writes keys of its own, before or after the genuine one. So of a repeated key the first value
 //! counts for the columns, the others are kept in `extra` as `"duplicate_keys":{"key":[values]}`, an identity that rests
-//! on a repeated key is not verified, and a denial in any of the values is one.
+//! on a repeated key is not verified, a denial in any of the values is one, and the row has the signal `ambiguous`.
+//! A key that the template does not have is not repeated: of a line of strings no key proves an identity or hides a line.
 
 pub(crate) mod object;
 mod scan;
@@ -23,29 +24,32 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::field_map::{FieldMap, Resolved};
+use crate::field_map::Resolved;
 use crate::fields::{Field, Fields, is_null, json_string};
 use crate::format::recommended_as;
+use crate::json_names::LineNames;
 use crate::key::{Key, KeySet};
-use crate::line_format::LineFormat;
+use crate::line_format::{LineFormat, is_of_strings};
+use crate::options::DecodeOptions;
 use crate::reject::{Refusal, RejectReason};
 
 /// Where `extra` keeps the further values of repeated keys.
 const DUPLICATES: &str = "duplicate_keys";
 
-/// Reads a line that starts with `{`, and tells its format.
-pub(crate) fn parse<'a>(
+/// Reads a line that starts with `{`, and tells by which names.
+pub(crate) fn parse<'a, 'o>(
     line: &'a str,
-    names: &FieldMap,
-    max_nesting: usize,
+    options: &'o DecodeOptions,
     fields: &mut Fields<'a>,
-) -> Result<LineFormat, Refusal> {
-    scan::check(line, max_nesting)?;
+) -> Result<LineNames<'o>, Refusal> {
+    scan::check(line, options.max_nesting)?;
     let not_json = |error: serde_json::Error| {
         let hint = "a text template that imitates JSON breaks on quotes in a header; use json_format";
         Refusal::new(RejectReason::NotJson, format!("{error} ({hint})"))
     };
     let Pairs { first: mut pairs, mut further } = serde_json::from_str(line).map_err(not_json)?;
+    let line_names = options.names_of(|name| pairs.contains_key(name));
+    let names = line_names.map;
     if !further.is_empty() {
         // a key of the line that has the name of ours
         if let Some((name, raw)) = pairs.remove_entry(DUPLICATES) {
@@ -59,6 +63,7 @@ pub(crate) fn parse<'a>(
         }
         fields.keep(Cow::Borrowed(DUPLICATES), Cow::Owned(duplicates(&further)));
     }
+    let (mut strings, mut dashes) = (KeySet::EMPTY, KeySet::EMPTY);
     for (name, raw) in pairs {
         let resolved = names.resolve(&name);
         if let Resolved::Canonical(key) | Resolved::Mapped(key) = resolved {
@@ -66,6 +71,13 @@ pub(crate) fn parse<'a>(
         }
         let json = raw.get();
         let text = text_of(json).map_err(not_json)?;
+        if let (Resolved::Canonical(key) | Resolved::Mapped(key), Some(b'"')) = (resolved, json.as_bytes().first()) {
+            match text.as_ref() {
+                "" => {}
+                "-" => dashes = dashes.with(key),
+                _ => strings = strings.with(key),
+            }
+        }
         if is_null(&text) {
             continue;
         }
@@ -79,12 +91,18 @@ pub(crate) fn parse<'a>(
             Resolved::Unknown => fields.keep(name, Cow::Borrowed(json)),
         }
     }
+    if is_of_strings(strings, dashes) {
+        fields.tell(LineFormat::StringJson, line_names.original_path_first);
+        return Ok(line_names);
+    }
     let schema = recommended_as(fields.get(Key::LogSchema));
     if schema.is_some() {
         fields.mark_taken(Key::LogSchema);
         fields.carry(KeySet::RECOMMENDED);
     }
-    Ok(LineFormat::of_json(schema, fields.carried(), fields.has_rest()))
+    let format = LineFormat::of_json(schema, fields.carried(), fields.has_rest());
+    fields.tell(format, line_names.original_path_first);
+    Ok(line_names)
 }
 
 /// A string decoded, null as an empty one, and anything else as its JSON text.

@@ -8,6 +8,8 @@
 //! Envoy's `json_format` and Istio's `labels` are the same: an object whose strings hold operators. A label that is exactly
 //! one operator maps to the canonical key that the operator feeds; the pairs are fit for a [`FieldMap`](crate::FieldMap).
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 use thiserror::Error;
 
@@ -156,6 +158,23 @@ impl JsonFormat {
         let mut keys: Vec<_> = keys.collect();
         keys.sort_unstable();
         keys
+    }
+
+    /// Whether its path is one in whose place a caller may put another.
+    pub(crate) fn prefers_original_path(&self) -> bool {
+        let path = self.labels.iter().find(|label| label.used == LabelUse::Key(Key::Path.name()));
+        path.is_some_and(|label| label.operators.iter().any(Operator::prefers_original_path))
+    }
+
+    /// Labels whose value is never null: `omit_empty_values` leaves them in every line.
+    pub(crate) fn never_null(&self) -> HashSet<&str> {
+        let always = ["START_TIME", "RESPONSE_CODE", "RESPONSE_FLAGS", "BYTES_RECEIVED", "BYTES_SENT", "DURATION"];
+        let is_there = |label: &&Label| match (&label.used, label.operators.as_slice()) {
+            (LabelUse::Literal, _) => true,
+            (LabelUse::Mixed | LabelUse::Nested | LabelUse::Invalid(_), _) => false,
+            (_, operators) => operators.iter().any(|operator| always.contains(&operator.name())),
+        };
+        self.labels.iter().filter(is_there).map(|label| label.name.as_str()).collect()
     }
 
     /// The canonical keys that every line of the format carries.

@@ -31,6 +31,7 @@ mod identity;
 pub mod inflate;
 mod json;
 pub mod json_format;
+mod json_names;
 mod jwt;
 mod key;
 mod line_format;

@@ -23,6 +23,9 @@ pub enum LineFormat {
     IstioJson,
     /// JSON with other keys.
     OtherJson,
+    /// JSON all of whose values are strings: a text template that imitates JSON, or Istio before 1.8. A template escapes nothing, so a caller
+    /// may have written any of its keys: none of them proves who called, and none hides a line.
+    StringJson,
     /// Istio's text, from 1.9 on.
     IstioText,
     /// Istio's text before 1.9, and Envoy's own default.
@@ -98,22 +101,50 @@ const ISTIO_JSON_ALWAYS: KeySet = KeySet::of(&[
     Key::DownstreamRemoteAddress,
 ]);
 
+/// Keys whose value Envoy's JSON writes as a number.
+const NUMBERS: KeySet = KeySet::of(&[Key::ResponseCode, Key::BytesReceived, Key::BytesSent, Key::Duration]);
+
+/// Keys whose absent value is null in Envoy's JSON and `"-"` in a text template, and whose value no caller chooses.
+const NEVER_DASHED: KeySet = KeySet::of(&[
+    Key::ConnectionTerminationDetails,
+    Key::DownstreamTransportFailureReason,
+    Key::Protocol,
+    Key::RouteName,
+    Key::UpstreamCluster,
+    Key::UpstreamHost,
+    Key::UpstreamLocalAddress,
+    Key::UpstreamTransportFailureReason,
+]);
+
 /// Keys that an envelope may add.
 const OF_ENVELOPES: KeySet = KeySet::of(&[Key::PodName, Key::PodNamespace]);
 
+/// Whether a JSON line is made of strings: by the keys that have a string that is not null, and by those that have `"-"`.
+/// Source: Envoy's `json_format` keeps the type of a value that is one operator.
+#[inline]
+pub(crate) fn is_of_strings(strings: KeySet, dashes: KeySet) -> bool {
+    !(strings.within(NUMBERS).is_empty() && dashes.within(NEVER_DASHED).is_empty())
+}
+
 impl LineFormat {
     /// Every format.
-    pub const ALL: [LineFormat; 9] = [
+    pub const ALL: [LineFormat; 10] = [
         LineFormat::RecommendedJson,
         LineFormat::RecommendedJsonWithQuery,
         LineFormat::IstioJson,
         LineFormat::OtherJson,
+        LineFormat::StringJson,
         LineFormat::IstioText,
         LineFormat::OlderText,
         LineFormat::ConfiguredText,
         LineFormat::ZtunnelText,
         LineFormat::ZtunnelJson,
     ];
+
+    /// Whether its `path` is `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%`: what a caller sent along as that header, if it did.
+    pub(crate) fn logs_original_path_first(self) -> bool {
+        matches!(self, LineFormat::IstioJson | LineFormat::IstioText | LineFormat::OlderText)
+    }
 
     /// The name for a person.
     #[must_use]
@@ -123,6 +154,7 @@ impl LineFormat {
             LineFormat::RecommendedJsonWithQuery => "recommended JSON with query",
             LineFormat::IstioJson => "Istio's default JSON",
             LineFormat::OtherJson => "other JSON",
+            LineFormat::StringJson => "JSON of strings, as text templates write it",
             LineFormat::IstioText => "Istio's default text",
             LineFormat::OlderText => "older text of Istio or Envoy",
             LineFormat::ConfiguredText => "configured text",
@@ -250,6 +282,6 @@ mod tests {
         assert_eq!(shown, ["Istio's default text None 4", "Istio's default text Some(\"CRI\") 2"]);
         let mut names: Vec<_> = LineFormat::ALL.map(LineFormat::as_str).to_vec();
         names.dedup();
-        assert_eq!(names.len(), 9);
+        assert_eq!(names.len(), 10);
     }
 }

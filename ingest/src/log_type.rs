@@ -53,7 +53,12 @@ impl LogType {
 
 /// Whether a line of this type stands for a request or connection: the start, periodic and per-try lines repeat it.
 pub(crate) fn counts(access_log_type: Option<&str>) -> bool {
-    matches!(access_log_type, None | Some("DownstreamEnd" | "TcpConnectionEnd" | "UdpSessionEnd" | "NotSet"))
+    access_log_type.is_none_or(|name| name == "NotSet" || is_end(name))
+}
+
+/// Whether a line of this type is the last one of a request or connection.
+pub(crate) fn is_end(access_log_type: &str) -> bool {
+    matches!(access_log_type, "DownstreamEnd" | "TcpConnectionEnd" | "UdpSessionEnd")
 }
 
 /// A listener found no filter chain: the flag NR with these details, which no HTTP line has.

@@ -53,6 +53,25 @@ pub struct Provider {
     pub omit_empty_values: bool,
     /// File: its path.
     pub path: Option<String>,
+    /// Plain Envoy: the formatter extensions beside its format, by name. (Istio adds those that it knows by itself.)
+    pub formatters: Vec<String>,
+}
+
+impl Provider {
+    /// A file's format that stands nowhere but here.
+    #[must_use]
+    pub fn of_format(place: impl Into<String>, format: LogFormat) -> Provider {
+        Provider {
+            name: None,
+            place: place.into(),
+            kind: ProviderKind::File,
+            format,
+            attributes: None,
+            omit_empty_values: false,
+            path: None,
+            formatters: Vec::new(),
+        }
+    }
 }
 
 /// Where a provider's lines go.
@@ -174,7 +193,10 @@ impl MeshFormats {
                     self.resource(&format!("{place}, item {number}"), item, Nesting::Inside);
                 }
             }
-            (Some("Telemetry"), Some(version)) if version.starts_with("telemetry.istio.io/") => {
+            // without a version it is what somebody wrote by hand
+            (Some("Telemetry"), version)
+                if version.is_none_or(|version| version.starts_with("telemetry.istio.io/")) =>
+            {
                 self.telemetries.extend(telemetry::read(place, value, &mut self.problems));
             }
             (Some("ConfigMap"), _) => self.config_map(place, value),
@@ -214,7 +236,16 @@ impl MeshFormats {
             }
         }
         envoy::loggers(place, value, self);
+        if is_bare_format(value) {
+            self.providers.push(Provider::of_format(place, LogFormat::Json(value.clone())));
+        }
     }
+}
+
+/// Whether an object is a JSON format by itself: labels of which one logs the start time.
+fn is_bare_format(value: &Value) -> bool {
+    let mut texts = value.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str());
+    texts.any(|text| text.starts_with("%START_TIME") && text.ends_with('%'))
 }
 
 /// Whether a resource stands in a list; lists in lists are none.

@@ -94,6 +94,15 @@ impl Operator {
         }
     }
 
+    /// Whether it is a path in whose place a caller may put another: `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%`, as Istio's default formats have it.
+    #[must_use]
+    pub fn prefers_original_path(&self) -> bool {
+        let (first, other) = self.headers();
+        matches!(&*self.name, "REQ" | "REQ_WITHOUT_QUERY")
+            && first == "x-envoy-original-path"
+            && other.as_deref() == Some(":path")
+    }
+
     /// Why Envoy 1.40 refuses a configuration with this operator; `None` if it accepts it.
     #[must_use]
     pub fn refused(&self) -> Option<&'static str> {

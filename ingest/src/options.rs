@@ -6,6 +6,7 @@ use thiserror::Error;
 use crate::field_map::{FieldMap, FieldMapError};
 use crate::format_string::{Target, TextFormat};
 use crate::json_format::JsonFormat;
+use crate::json_names::{JsonNames, LineNames};
 use crate::operator::Operator;
 use crate::redact::Redaction;
 use crate::time;
@@ -42,6 +43,8 @@ pub struct DecodeOptions {
 pub struct Formats {
     /// Tried before the defaults.
     texts: Vec<TextFormat>,
+    /// What labels mean, by format.
+    names: JsonNames,
     /// Forms of the start time that the formats write.
     times: Vec<TimeFormat>,
 }
@@ -58,12 +61,13 @@ impl DecodeOptions {
         self.formats.texts.push(format);
     }
 
-    /// Reads lines of a JSON format by what its labels say, whatever they are called.
+    /// Reads lines of a JSON format by what its labels say, whatever they are called; `omits_empty`: its lines leave out what is null
+    /// (`omit_empty_values`). A label may mean something else in another format: a line's keys tell of which it is.
     ///
     /// # Errors
-    /// If another format, or a field map, gives one of its labels another meaning.
-    pub fn add_json_format(&mut self, format: &JsonFormat) -> Result<(), FieldMapError> {
-        self.fields.add(format.pairs(), format.misleading())?;
+    /// If [`DecodeOptions::fields`], as it is now, gives one of its labels another meaning.
+    pub fn add_json_format(&mut self, format: &JsonFormat, omits_empty: bool) -> Result<(), FieldMapError> {
+        self.formats.names.add(&self.fields, format, omits_empty)?;
         for label in format.labels() {
             self.keep_secret(&label.name, &label.operators);
         }
@@ -84,10 +88,20 @@ impl DecodeOptions {
         &self.formats.texts
     }
 
+    /// The names of a JSON line that has these keys.
+    pub(crate) fn names_of(&self, has: impl Fn(&str) -> bool) -> LineNames<'_> {
+        self.formats.names.of(&self.fields, has)
+    }
+
+    /// What a key of some line may mean.
+    pub(crate) fn names(&self) -> &FieldMap {
+        self.formats.names.any(&self.fields)
+    }
+
     /// Whether a line may be read by other names than the canonical ones, the start time's too.
     #[inline]
     pub(crate) fn renames(&self) -> bool {
-        !self.formats.texts.is_empty() || self.fields.names_start_time()
+        !self.formats.texts.is_empty() || self.names().names_start_time()
     }
 
     /// Reads a start time: µs since 1970, UTC.
@@ -208,7 +222,7 @@ mod tests {
             "both": "Bearer %REQ(X-A?X-API-KEY)%",
         });
         let mut options = DecodeOptions::default();
-        options.add_json_format(&JsonFormat::compile(&json).unwrap()).unwrap();
+        options.add_json_format(&JsonFormat::compile(&json).unwrap(), false).unwrap();
         let text = r#"%START_TIME% "%REQ(COOKIE)%" "%QUERY_PARAM(token)%" "%REQ(X-TENANT)%""#;
         options.add_text_format(TextFormat::compile(text).unwrap());
         let extra = |line: &str| {

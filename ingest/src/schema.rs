@@ -92,8 +92,11 @@ pub mod signals {
     pub const PLAINTEXT: i64 = 4;
     /// A client called a host that the mesh does not know: `egress` passthrough or blackhole, reporter source or ztunnel.
     pub const EGRESS_UNKNOWN: i64 = 8;
+    /// The line can be read in more than one way, or says one thing twice: a caller's quotes broke its text, or wrote keys into JSON that a text
+    /// template imitates. What else the row says may be less than what happened.
+    pub const AMBIGUOUS: i64 = 16;
 
-    /// The bit of a signal's name, as detections write it: `denied`, `app_403`, `plaintext`, `egress_unknown`.
+    /// The bit of a signal's name, as detections write it: `denied`, `app_403`, `plaintext`, `egress_unknown`, `ambiguous`.
     #[must_use]
     pub fn by_name(name: &str) -> Option<i64> {
         match name {
@@ -101,6 +104,7 @@ pub mod signals {
             "app_403" => Some(APP_403),
             "plaintext" => Some(PLAINTEXT),
             "egress_unknown" => Some(EGRESS_UNKNOWN),
+            "ambiguous" => Some(AMBIGUOUS),
             _ => None,
         }
     }

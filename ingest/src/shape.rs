@@ -16,11 +16,12 @@ mod value;
 
 use std::sync::Arc;
 
-use crate::field_map::{FieldMap, Resolved};
+use crate::field_map::Resolved;
 use crate::fields::is_null;
 use crate::format::recommended_as;
+use crate::json_names::LineNames;
 use crate::key::{Key, KeySet};
-use crate::line_format::LineFormat;
+use crate::line_format::{LineFormat, is_of_strings};
 use crate::literal::Literal;
 use crate::slots::{Layout, Slots};
 use nested::{Budget, Known};
@@ -48,6 +49,8 @@ pub(crate) struct Shapes {
 struct Shape {
     keys: Vec<ShapeKey>,
     layout: Layout,
+    /// Of the format by whose names it is read.
+    original_path_first: bool,
 }
 
 /// Keys one after the other whose values were null.
@@ -68,6 +71,8 @@ struct ShapeKey {
     /// From behind the separator (`{` or `,`) to the value: blanks, the quoted name, the colon.
     literal: Literal,
     name: Box<str>,
+    /// A line without it may have to be read by other names.
+    decides: bool,
     feeds: Feeds,
     carries: KeySet,
     /// If its value was null: the nulls from it on.
@@ -113,7 +118,7 @@ impl Shapes {
     }
 
     /// Takes in the shape of a line that the general parser accepted.
-    pub(crate) fn learn(&mut self, line: &str, names: &FieldMap) {
+    pub(crate) fn learn(&mut self, line: &str, names: LineNames<'_>) {
         if self.lessons >= LESSONS {
             return;
         }
@@ -130,7 +135,7 @@ impl Shapes {
 }
 
 impl Shape {
-    fn of(line: &str, names: &FieldMap) -> Option<Shape> {
+    fn of(line: &str, names: LineNames<'_>) -> Option<Shape> {
         let mut keys: Vec<ShapeKey> = Vec::new();
         let mut layout = Layout::new();
         // where each key's literal begins and its value ends, and whether that is null
@@ -148,7 +153,7 @@ impl Shape {
             let after = blanks.strip_prefix(':')?.trim_start_matches([' ', '\t']);
             let literal = literal.get(..literal.len() - after.len())?;
             let mut carries = KeySet::EMPTY;
-            let feeds = match names.resolve(name) {
+            let feeds = match names.map.resolve(name) {
                 Resolved::Unknown => Feeds::Extra(layout.add(name)),
                 // two names for one key: which of them wins is the general parser's to say
                 Resolved::Canonical(key) | Resolved::Mapped(key) if fed.has(key) => return None,
@@ -166,14 +171,15 @@ impl Shape {
             }
             let literal_at = at + separator.len();
             at = line.len() - after.len();
+            let decides = names.depend_on(name);
             let (literal, name) = (Literal::new(literal), name.into());
-            keys.push(ShapeKey { literal, name, feeds, carries, run: None, nested: Known::default() });
+            keys.push(ShapeKey { literal, name, decides, feeds, carries, run: None, nested: Known::default() });
             let (value, end) = value::value(line, at)?;
             spans.push((literal_at, end, value == Value::Null));
             at = end;
             if line.get(at..)? == "}" {
                 NullRun::find_all(line, &mut keys, &spans);
-                return Some(Shape { keys, layout });
+                return Some(Shape { keys, layout, original_path_first: names.original_path_first });
             }
         }
     }
@@ -181,7 +187,8 @@ impl Shape {
     /// Reads the line's values into empty slots, if it fits.
     fn read<'a>(&mut self, line: &'a str, budget: &mut Budget, max_nesting: usize, slots: &mut Slots<'a>) -> Fit {
         let bytes = line.as_bytes();
-        let (mut carried, mut present, mut quoted) = (KeySet::EMPTY, KeySet::EMPTY, KeySet::EMPTY);
+        let (mut carried, mut present, mut quoted, mut dashed) =
+            (KeySet::EMPTY, KeySet::EMPTY, KeySet::EMPTY, KeySet::EMPTY);
         let mut at = 0;
         let mut separator = b'{';
         let mut next = 0;
@@ -206,6 +213,9 @@ impl Shape {
                     else {
                         return Fit::No;
                     };
+                    if self.keys.iter().skip(next).take(skipped).any(|key| key.decides) {
+                        return Fit::No;
+                    }
                     next += skipped;
                     let Some(key) = self.keys.get_mut(next) else { return Fit::No };
                     key
@@ -237,6 +247,8 @@ impl Shape {
                         slots.put(key, text);
                         present = present.union(bit);
                         quoted = quoted.union(bit);
+                    } else if !text.is_empty() {
+                        dashed = dashed.union(bit);
                     }
                 }
                 (Value::String(text), Feeds::Extra(name)) => slots.keep(name, text, true),
@@ -259,17 +271,23 @@ impl Shape {
                 }
             }
         }
-        if separator == b'{' || bytes.get(at..) != Some(b"}") {
+        let left_out = self.keys.iter().skip(next).any(|key| key.decides);
+        if separator == b'{' || bytes.get(at..) != Some(b"}") || left_out {
             return Fit::No;
         }
         slots.mark(present, quoted);
         slots.carry(carried);
+        if is_of_strings(quoted, dashed) {
+            slots.tell(LineFormat::StringJson, self.original_path_first);
+            return Fit::Yes;
+        }
         let schema = recommended_as(slots.get(Key::LogSchema));
         if schema.is_some() {
             slots.drop_value(Key::LogSchema);
             slots.carry(KeySet::RECOMMENDED);
         }
-        slots.tell(LineFormat::of_json(schema, slots.carried(), slots.has_rest()));
+        let format = LineFormat::of_json(schema, slots.carried(), slots.has_rest());
+        slots.tell(format, self.original_path_first);
         Fit::Yes
     }
 }

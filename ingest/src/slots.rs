@@ -21,6 +21,7 @@ pub(crate) struct Slots<'a> {
     quoted: KeySet,
     carried: KeySet,
     format: LineFormat,
+    original_path_first: bool,
     /// Number of the name in the layout, text, and whether the text is that of a string.
     rest: Vec<(usize, &'a str, bool)>,
 }
@@ -42,6 +43,7 @@ impl<'a> Slots<'a> {
             quoted: KeySet::EMPTY,
             carried: KeySet::EMPTY,
             format: LineFormat::OtherJson,
+            original_path_first: false,
             rest: Vec::new(),
         }
     }
@@ -110,10 +112,16 @@ impl<'a> Slots<'a> {
         self.carried = self.carried.union(keys);
     }
 
-    /// Says which format the line is of.
+    /// Says which format the line is of, and whether that is known to log `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path.
     #[inline]
-    pub(crate) fn tell(&mut self, format: LineFormat) {
+    pub(crate) fn tell(&mut self, format: LineFormat, original_path_first: bool) {
         self.format = format;
+        self.original_path_first = original_path_first || format.logs_original_path_first();
+    }
+
+    /// Whether the path is what a caller says was the original one, if it says so.
+    pub(crate) fn original_path_first(&self) -> bool {
+        self.original_path_first
     }
 
     /// Which format the line is of, as the reader said.
@@ -189,6 +197,7 @@ impl<'a> Slots<'a> {
             fields.keep(Cow::Owned(name.to_string()), json);
         }
         fields.carry(self.carried);
+        fields.tell(self.format, self.original_path_first);
         fields
     }
 }

@@ -11,14 +11,17 @@
 //! add separators, never take one away; what it writes stands in the path (head), between the quotes, or in the server
 //! name (tail). So:
 //!
-//! - The head is accepted only if there is exactly one place where the request can end and the rest of a head follow; if
-//!   there are more, every column is in doubt and the line is a reject.
+//! - The head is the one place where the request can end and the rest of a head follow. If there are more, method and
+//!   tail are sure, and what all readings say alike; the rest of the head and the quoted fields are null, and `extra`
+//!   keeps all of it under `ambiguous_request`. A denial in one of the readings is one.
 //! - The tail starts behind a quoted address, with a cluster and three addresses. Envoy writes all of these. If there is
 //!   one such place, they are what they seem, whatever else the line says. If there are more, only the head is read, and
 //!   `extra` keeps all that follows it under `ambiguous_quoted`.
 //! - What stands between must split into exactly five fields. If not, the upstream host is still the last of them; the
 //!   others are null, and `extra` keeps them, raw, under `ambiguous_quoted`.
 //! - A server name with blanks or quotes cannot be told from the route: both are null, `ambiguous_server_name` keeps them.
+//!
+//! Whichever of these it is, the row has the signal `ambiguous`.
 //!
 //! Older heads: Istio 1.8 has only `"FAILURE"` after the flags, Istio 1.4 to 1.7 `"MIXER" "FAILURE"`, Istio 1.1 to 1.3
 //! only `"MIXER"` (and no ROUTE), Istio 1.0 and Envoy neither (and Envoy's own default ends after UPSTREAM_HOST).
@@ -31,7 +34,10 @@ use crate::address::{self, Address};
 use crate::fields::{Field, Fields, is_null, json_string};
 use crate::key::{Key, KeySet};
 use crate::reject::{Refusal, RejectReason};
-use head::{Head, Middle};
+use head::{Head, Heads, Middle};
+
+/// Where `extra` keeps the text from the request on where it could end in several places, up to the upstream host.
+const AMBIGUOUS_REQUEST: &str = "ambiguous_request";
 
 /// Where `extra` keeps quoted fields that a header's quotes made ambiguous.
 const AMBIGUOUS_QUOTED: &str = "ambiguous_quoted";
@@ -41,48 +47,80 @@ const AMBIGUOUS_SERVER_NAME: &str = "ambiguous_server_name";
 
 /// Reads a line that starts with `[`.
 pub(crate) fn parse<'a>(line: &'a str, fields: &mut Fields<'a>) -> Result<(), Refusal> {
-    let (head, rest) = Head::parse(line)?;
-    let rest = Rest::parse(rest)?;
-
-    let mut set = |key: Key, value| set(fields, key, value);
-    set(Key::StartTime, head.time);
-    set(Key::Method, head.method);
-    set(Key::Path, head.path);
-    set(Key::Protocol, head.protocol);
-    set(Key::ResponseCode, head.code);
-    set(Key::ResponseFlags, head.flags);
-    for (key, value) in NUMBERS.into_iter().zip(head.numbers) {
-        set(key, value);
+    let heads = Heads::parse(line)?;
+    let ambiguous = !heads.others.is_empty();
+    let mut rest = Rest::parse(heads.rest)?;
+    if ambiguous {
+        rest.forget_headers(heads.request);
+    }
+    let head = &heads.first;
+    let alike = |value: for<'h> fn(&'h Head<'a>) -> &'h &'a str| {
+        let sure = heads.others.iter().all(|other| value(other) == value(head));
+        if sure { *value(head) } else { "-" }
+    };
+    set(fields, Key::StartTime, head.time);
+    set(fields, Key::Method, head.method);
+    set(fields, Key::Path, alike(|head| &head.path));
+    set(fields, Key::Protocol, alike(|head| &head.protocol));
+    set(fields, Key::ResponseCode, alike(|head| &head.code));
+    set(fields, Key::ResponseFlags, alike(|head| &head.flags));
+    for (place, key) in NUMBERS.into_iter().enumerate() {
+        let number = |head: &Head<'a>| head.numbers.get(place).copied();
+        let sure = heads.others.iter().all(|other| number(other) == number(head));
+        set(fields, key, number(head).filter(|_| sure).unwrap_or("-"));
+    }
+    match ambiguous {
+        false => set_middle(fields, head.middle, &rest),
+        true => heads.others.iter().chain([head]).for_each(|head| note_middle(fields, head.middle)),
     }
     for (key, value) in QUOTED.into_iter().zip(rest.quoted) {
-        set(key, value);
+        set(fields, key, value);
     }
     for (key, value) in TAIL.into_iter().zip(&rest.tail) {
-        set(key, value);
+        set(fields, key, value);
     }
+    for (name, raw) in rest.ambiguous {
+        fields.doubt();
+        fields.keep(Cow::Borrowed(name), json_string(raw));
+    }
+    Ok(())
+}
+
+/// What stands between the flags and the numbers.
+fn set_middle<'a>(fields: &mut Fields<'a>, middle: Middle<'a>, rest: &Rest<'a>) {
     let mut mixer = None;
-    match head.middle {
+    match middle {
         Middle::None => {}
         Middle::Details { details, termination, failure } => {
-            set(Key::ResponseCodeDetails, details);
-            set(Key::ConnectionTerminationDetails, termination);
-            set(Key::UpstreamTransportFailureReason, failure);
+            set(fields, Key::ResponseCodeDetails, details);
+            set(fields, Key::ConnectionTerminationDetails, termination);
+            set(fields, Key::UpstreamTransportFailureReason, failure);
         }
         // Istio 1.1 to 1.3 and 1.8 look alike here; only the latter logs a route
         Middle::One(status) if rest.tail.len() < TAIL.len() => mixer = Some(status),
-        Middle::One(failure) => set(Key::UpstreamTransportFailureReason, failure),
+        Middle::One(failure) => set(fields, Key::UpstreamTransportFailureReason, failure),
         Middle::Two(status, failure) => {
             mixer = Some(status);
-            set(Key::UpstreamTransportFailureReason, failure);
+            set(fields, Key::UpstreamTransportFailureReason, failure);
         }
     }
     if let Some(status) = mixer.filter(|status| !is_null(status)) {
         fields.keep(Cow::Borrowed("istio_policy_status"), json_string(status));
     }
-    for (name, raw) in rest.ambiguous {
-        fields.keep(Cow::Borrowed(name), json_string(raw));
+}
+
+/// The same of one of several readings: nothing is sure, but a denial counts.
+fn note_middle<'a>(fields: &mut Fields<'a>, middle: Middle<'a>) {
+    if let Middle::Details { details, termination, failure } = middle {
+        for (key, value) in [
+            (Key::ResponseCodeDetails, details),
+            (Key::ConnectionTerminationDetails, termination),
+            (Key::UpstreamTransportFailureReason, failure),
+        ] {
+            fields.carry(KeySet::EMPTY.with(key));
+            fields.repeat(key, Cow::Borrowed(value));
+        }
     }
-    Ok(())
 }
 
 const NUMBERS: [Key; 4] = [Key::BytesReceived, Key::BytesSent, Key::Duration, Key::UpstreamServiceTime];
@@ -113,6 +151,8 @@ struct Rest<'a> {
     tail: Vec<&'a str>,
     /// Name and text of what could not be told apart.
     ambiguous: Vec<(&'static str, &'a str)>,
+    /// Bytes from the quote that opens the upstream host to the line's end; 0 where it is ambiguous.
+    from_host: usize,
 }
 
 impl<'a> Rest<'a> {
@@ -123,7 +163,8 @@ impl<'a> Rest<'a> {
             .next()
             .ok_or_else(|| bad("no upstream host followed by cluster, three addresses, server name and route"))?;
         if splits.next().is_some() {
-            return Ok(Rest { quoted: ["-"; 5], tail: Vec::new(), ambiguous: vec![(AMBIGUOUS_QUOTED, rest)] });
+            let ambiguous = vec![(AMBIGUOUS_QUOTED, rest)];
+            return Ok(Rest { quoted: ["-"; 5], tail: Vec::new(), ambiguous, from_host: 0 });
         }
         let mut ambiguous = Vec::new();
         let quoted = match headers(split.headers) {
@@ -152,7 +193,16 @@ impl<'a> Rest<'a> {
                 }
             }
         }
-        Ok(Rest { quoted, tail, ambiguous })
+        Ok(Rest { quoted, tail, ambiguous, from_host: rest.len() - split.host_at })
+    }
+
+    /// Where the request's end is not sure, neither is the first quoted field's start: what precedes the upstream host is kept as it is.
+    fn forget_headers(&mut self, request: &'a str) {
+        let text = request.get(..request.len().saturating_sub(self.from_host)).unwrap_or(request);
+        let [.., host] = self.quoted;
+        self.quoted = ["-", "-", "-", "-", host];
+        self.ambiguous.retain(|(name, _)| *name == AMBIGUOUS_SERVER_NAME);
+        self.ambiguous.push((AMBIGUOUS_REQUEST, text));
     }
 }
 
@@ -161,6 +211,8 @@ struct Split<'a> {
     /// The first four quoted fields, without the first quote and the last.
     headers: &'a str,
     host: &'a str,
+    /// Where the quote that opens it is.
+    host_at: usize,
     /// Cluster and three addresses, and what follows them; `None` in Envoy's own default.
     tail: Option<([&'a str; 4], &'a str)>,
 }
@@ -177,8 +229,9 @@ impl<'a> Split<'a> {
             tail => Some(addresses(tail)?),
         };
         let (headers, host) = quoted.rsplit_once('"')?;
+        let host_at = headers.len();
         let headers = headers.strip_suffix("\" ")?;
-        is_address(host).then_some(Split { headers, host, tail })
+        is_address(host).then_some(Split { headers, host, host_at, tail })
     }
 }
 

@@ -44,6 +44,7 @@ struct Compiled {
     never_empty: Option<usize>,
     carries: KeySet,
     line_format: LineFormat,
+    original_path_first: bool,
     layout: Layout,
     /// Per operator the number of its name in the layout, if it feeds no column.
     extra: Vec<usize>,
@@ -105,7 +106,7 @@ impl TextFormats {
         }
         slots.mark(present, present);
         slots.carry(compiled.carries);
-        slots.tell(compiled.line_format);
+        slots.tell(compiled.line_format, compiled.original_path_first);
         Found::Line(&compiled.layout)
     }
 }
@@ -118,7 +119,16 @@ impl Compiled {
             Target::Extra(name) => layout.add(name),
         });
         let extra = extra.collect();
-        Compiled { carries: format.carries(), never_empty: None, line_format, layout, extra, format }
+        let original_path_first = format.prefers_original_path();
+        Compiled {
+            carries: format.carries(),
+            never_empty: None,
+            line_format,
+            original_path_first,
+            layout,
+            extra,
+            format,
+        }
     }
 
     fn of_default(format: TextFormat) -> Self {
@@ -148,6 +158,7 @@ pub(crate) fn plain<'a>(
                 continue;
             }
         };
+        fields.tell(LineFormat::ConfiguredText, format.prefers_original_path());
         fields.carry(format.carries());
         for (target, span) in format.targets().iter().zip(spans) {
             let text = line.get(span).unwrap_or_default();

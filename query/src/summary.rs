@@ -9,6 +9,8 @@ use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use hdrhistogram::Histogram;
 
+use crate::sql::functions::has_flag;
+
 const MINUTE: i64 = 60_000_000;
 /// Values of the column `edge` that are remembered: a caller can invent hosts.
 const KNOWN: usize = 65_536;
@@ -35,7 +37,7 @@ type Side = HashMap<String, HashMap<String, usize>>;
 /// Who called whom.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {
-    /// Principal, else address, else `unknown`.
+    /// Principal, if it is more than a claim, else address, else `unknown`.
     pub source: String,
     /// Principal, else service, else egress host, else address, else `unknown`.
     pub destination: String,
@@ -85,7 +87,7 @@ impl EdgeStats {
 
 impl Summary {
     /// The columns of `access_logs` that [`Self::add`] reads.
-    pub const COLUMNS: [&'static str; 15] = [
+    pub const COLUMNS: [&'static str; 16] = [
         "time",
         "signals",
         "edge",
@@ -96,6 +98,7 @@ impl Summary {
         "direction",
         "transport_security",
         "source_principal",
+        "claims",
         "source_ip",
         "destination_principal",
         "destination_service",
@@ -142,10 +145,12 @@ impl Summary {
             }
         }
         let edge = columns.edge.value(row);
-        let place = match self.known.get(&edge) {
+        // a principal that no handshake proved names nobody, though the edge is that of its name
+        let claimed = text(columns.claims).is_some_and(|claims| has_flag(claims, "source_principal"));
+        let place = match self.known.get(&edge).filter(|_| !claimed) {
             Some(place) => *place,
             None => {
-                let source = text(columns.source_principal);
+                let source = text(columns.source_principal).filter(|_| !claimed);
                 let named = [columns.destination_principal, columns.destination_service, columns.egress_host];
                 let destination = named.into_iter().find_map(text);
                 // who has no name is told by its address, which is not in the edge
@@ -241,6 +246,7 @@ struct Columns<'a> {
     direction: &'a StringViewArray,
     transport_security: &'a StringViewArray,
     source_principal: &'a StringViewArray,
+    claims: &'a StringViewArray,
     source_ip: &'a StringViewArray,
     destination_principal: &'a StringViewArray,
     destination_service: &'a StringViewArray,
@@ -262,6 +268,7 @@ impl<'a> Columns<'a> {
             direction: text("direction")?,
             transport_security: text("transport_security")?,
             source_principal: text("source_principal")?,
+            claims: text("claims")?,
             source_ip: text("source_ip")?,
             destination_principal: text("destination_principal")?,
             destination_service: text("destination_service")?,
@@ -270,3 +277,6 @@ impl<'a> Columns<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

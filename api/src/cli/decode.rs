@@ -51,8 +51,12 @@ impl DecodeArgs {
             ..DecodeOptions::default()
         };
         for format in &self.format_strings {
-            let compiled = TextFormat::compile(format)
-                .map_err(|error| CliError::Format(format!("the format `{format}` cannot be used: {error}")))?;
+            let refused =
+                |why: &dyn std::fmt::Display| CliError::Format(format!("the format `{format}` cannot be used: {why}"));
+            let compiled = TextFormat::compile(without_line_break(format)).map_err(|error| refused(&error))?;
+            if !compiled.fills().contains(&"start_time") {
+                return Err(refused(&"it logs no start time, so no line of it could be a row; add %START_TIME%"));
+            }
             options.add_text_format(compiled);
         }
         for file in &self.mesh_configs {
@@ -69,6 +73,11 @@ impl DecodeArgs {
         let names: Vec<String> = usual.names().map(str::to_owned).chain(self.secrets.iter().cloned()).collect();
         Redaction::with_names(names)
     }
+}
+
+/// A format string without the `\n` at its end that a shell's quotes, or a copy out of YAML, left as two characters.
+pub(crate) fn without_line_break(format: &str) -> &str {
+    format.strip_suffix("\\n").unwrap_or(format)
 }
 
 /// Reads the formats of a mesh's configuration.
@@ -92,7 +101,7 @@ fn add_mesh_config(options: &mut DecodeOptions, file: &Path) -> Result<(), CliEr
             }
             LogFormat::Json(labels) => {
                 let compiled = JsonFormat::compile(labels).map_err(|error| at(&error))?;
-                options.add_json_format(&compiled).map_err(|error| at(&error))?;
+                options.add_json_format(&compiled, provider.omit_empty_values).map_err(|error| at(&error))?;
             }
             // known anyway, or no lines
             LogFormat::Default(_) | LogFormat::Protobuf => {}

@@ -7,8 +7,9 @@ use query::{Core, CoreOptions, Keep};
 
 use super::SharedClock;
 use super::args::{DoctorArgs, DoctorCommand, DoctorFormatArgs, DoctorOutput};
+use super::decode::without_line_break;
 use super::error::{CliError, Exit};
-use crate::doctor::{Kind, Remedy, Report, examine_log, examine_mesh, kind, nothing, queries, text};
+use crate::doctor::{Kind, Remedy, Report, examine_format, examine_log, examine_mesh, kind, nothing, queries, text};
 use crate::render;
 
 pub(crate) async fn run(args: DoctorArgs, clock: SharedClock) -> Result<Exit, CliError> {
@@ -29,7 +30,10 @@ async fn format(args: DoctorFormatArgs, clock: SharedClock) -> Result<Exit, CliE
             Err(error) => unread.push(format!("{}: {error}", path.display())),
         }
     }
-    let meshes = examine_mesh(&texts, pack);
+    let mut meshes = examine_mesh(&texts, pack);
+    for (number, format) in (1..).zip(&args.decode.format_strings) {
+        meshes.push(examine_format(&format!("--format-string {number}"), without_line_break(format), pack));
+    }
     let log = match logs.is_empty() {
         true => None,
         false => Some(examine_log(&logs, args.decode.options()?, clock.as_ref(), pack).await?),

@@ -73,7 +73,8 @@ async fn scan_into(folder: &Path, args: ScanArgs, clock: SharedClock) -> Result<
     if args.fail_on.is_some_and(|severity| scanned.findings.iter().any(|finding| finding.severity >= severity)) {
         return Ok(Exit::FailOn);
     }
-    // what was found or not found says something only if everything was looked at
+    // what was found or not found says something only if everything was looked at; a verdict is on every line that may be an access log
+    let incomplete = incomplete.or_else(|| args.fail_on.and_then(|_| scanned.unread_lines()));
     incomplete.map_or(Ok(Exit::Done), |reason| Err(CliError::Incomplete(reason)))
 }
 

@@ -11,6 +11,7 @@ use query::detect::Pack;
 use serde::Serialize;
 
 use super::eyes::{Eye, Queries, eyes};
+use super::provider::ORIGINAL_PATH_FIRST;
 use super::twins::Twins;
 use super::{Note, sorted};
 use crate::clock::Clock;
@@ -205,7 +206,18 @@ impl Counts {
                  log given twice; everything is counted twice"
             )));
         }
+        let strings = self.formats.get(LineFormat::StringJson);
+        if strings > 0 {
+            notes.push(Note::risk(format!(
+                "{strings} of {rows} lines are JSON of strings, as a text template writes it: that escapes nothing, so a caller's quote adds keys \
+                 of its own. No principal in them counts as identity; log JSON by labels (MeshConfig: accessLogEncoding JSON)"
+            )));
+        }
         let older = self.formats.get(LineFormat::OlderText);
+        let defaults = older + self.formats.get(LineFormat::IstioText) + self.formats.get(LineFormat::IstioJson);
+        if defaults > 0 {
+            notes.push(Note::risk(format!("{ORIGINAL_PATH_FIRST} ({defaults} of {rows} lines)")));
+        }
         if older > 0 {
             notes.push(Note::risk(format!(
                 "text of Istio before 1.9, or Envoy's own ({older} lines), has no response code details: nothing tells a denial from the \
@@ -219,7 +231,7 @@ impl Counts {
             )));
         }
         // what stands there besides keys is ours
-        let ours = ["duplicate_keys", "ambiguous_quoted", "ambiguous_server_name"];
+        let ours = ["duplicate_keys", "ambiguous_request", "ambiguous_quoted", "ambiguous_server_name"];
         let canonical = super::provider::recommended();
         let mut unknown: Vec<(&String, &u64)> = self
             .unknown
@@ -237,9 +249,11 @@ impl Counts {
                 names.join(", ")
             )));
         }
-        for (key, text) in
-            [("ambiguous_quoted", "quoted fields"), ("ambiguous_server_name", "the server name and the route")]
-        {
+        for (key, text) in [
+            ("ambiguous_request", "the end of the request"),
+            ("ambiguous_quoted", "quoted fields"),
+            ("ambiguous_server_name", "the server name and the route"),
+        ] {
             if let Some(lines) = self.unknown.get(key) {
                 notes.push(Note::hint(format!(
                     "of {} sampled lines {lines} leave {text} in doubt, because somebody sent quotes or blanks: JSON leaves no doubt",

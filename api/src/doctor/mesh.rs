@@ -1,7 +1,7 @@
 //! One YAML: its providers, its Telemetries, and what was not understood.
 
 use ingest::MeshFormats;
-use ingest::mesh_config::MeshProblem;
+use ingest::mesh_config::{LogFormat, MeshProblem, Provider};
 use query::detect::Pack;
 use serde::Serialize;
 
@@ -41,6 +41,17 @@ pub(crate) fn examine(texts: &[(String, String)], pack: &Pack) -> Vec<MeshReport
         }
     };
     texts.iter().zip(&meshes).map(report).collect()
+}
+
+/// Examines a format string by itself.
+pub(crate) fn examine_format(input: &str, format: &str, pack: &Pack) -> MeshReport {
+    let provider = Provider::of_format(input, LogFormat::Text(format.to_owned()));
+    MeshReport {
+        input: input.to_owned(),
+        providers: vec![provider::examine(&provider, pack)],
+        telemetries: Vec::new(),
+        notes: Vec::new(),
+    }
 }
 
 impl MeshReport {

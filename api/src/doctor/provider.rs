@@ -16,6 +16,10 @@ use serde::Serialize;
 use super::eyes::{Eye, Queries, eyes};
 use super::{Note, secrets, sorted};
 
+/// What is to say of Istio's and Envoy's default path.
+pub(crate) const ORIGINAL_PATH_FIRST: &str = "path is %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%: a caller in the mesh that sends that header chooses what \
+    an inbound line says it called, also on a denied one; the recommended format logs :PATH and the header apart";
+
 /// What is known of a provider.
 #[derive(Debug, Serialize)]
 pub(crate) struct ProviderReport {
@@ -164,11 +168,15 @@ impl Format {
                 )));
             } else if let Some(formatter) = operator.needs_formatter()
                 && provider.name.is_none()
+                && !provider.formatters.iter().any(|known| known == formatter)
             {
                 notes.push(Note::hint(format!(
                     "{operator} needs the formatter {formatter} beside the format, or Envoy refuses the listener"
                 )));
             }
+        }
+        if self.operators().any(Operator::prefers_original_path) {
+            notes.push(Note::risk(ORIGINAL_PATH_FIRST));
         }
         notes.extend(secrets::notes(self.operators()));
         if let Some(text) = &self.text

@@ -1,5 +1,7 @@
 //! The numbers of a report, apart from how they look.
 
+use std::collections::HashMap;
+
 use chrono::DateTime;
 use query::finding::json::time_text;
 use serde::Serialize;
@@ -62,18 +64,14 @@ impl Numbers {
         let text = |micros: i64| DateTime::from_timestamp_micros(micros).map(time_text).unwrap_or_default();
         let (mutual_tls, transport_known) = summary.mutual_tls();
         let edges = summary.edges();
-        let mut principals: Vec<Bar> = Vec::new();
+        let mut sources: HashMap<&str, (u64, u64)> = HashMap::new();
         for (edge, stats) in &edges {
-            match principals.iter_mut().find(|bar| bar.name == edge.source) {
-                Some(bar) => {
-                    bar.requests += stats.requests;
-                    bar.denied += stats.denied;
-                }
-                None => {
-                    principals.push(Bar { name: edge.source.clone(), requests: stats.requests, denied: stats.denied })
-                }
-            }
+            let (requests, denied) = sources.entry(&edge.source).or_default();
+            *requests += stats.requests;
+            *denied += stats.denied;
         }
+        let bar = |(name, (requests, denied)): (&str, _)| Bar { name: name.to_owned(), requests, denied };
+        let mut principals: Vec<Bar> = sources.into_iter().map(bar).collect();
         principals.sort_by(|one, other| other.requests.cmp(&one.requests).then_with(|| one.name.cmp(&other.name)));
         principals.truncate(PRINCIPALS);
         Self {

@@ -63,7 +63,7 @@ fn the_demo_prints_findings_and_a_summary() {
         "p99 ms",
         "mutual TLS",
         "MB/s",
-        "4 of 4 evaluable",
+        "5 of 5 evaluable",
     ] {
         assert!(out.contains(word), "'{word}' is not in\n{out}");
     }
@@ -132,6 +132,10 @@ fn exit_codes_tell_what_happened() {
     let refused = path("detections");
     std::fs::create_dir(&refused).unwrap();
     std::fs::write(path("detections/bad.sql"), "SELECT 1").unwrap();
+    let line = r#"[2026-11-23T12:00:00.000Z] "GET /x HTTP/1.1" 200 - via_upstream - "-" 0 5 1 1 "-" "-" "-" "-" "-" - - - - - -"#;
+    let (halves, talk) = (path("halves.log"), path("talk.log"));
+    std::fs::write(&halves, format!("{line}\n{}\n", &line[..60])).unwrap();
+    std::fs::write(&talk, format!("[2026-11-23 12:00:00.000][1][info][main] starting\n{line}\n")).unwrap();
     let sample = sample().to_str().unwrap().to_owned();
     let data = path("data");
     for (args, code, named) in [
@@ -141,7 +145,10 @@ fn exit_codes_tell_what_happened() {
         (vec!["scan", &sample, "/no/such/file", "--fail-on", "critical"], 2, "/no/such/file"),
         (vec!["scan", &sample, "/no/such/file", "--fail-on", "high"], 1, "/no/such/file"),
         (vec!["scan", &sample, "--detections", &refused, "--fail-on", "critical"], 2, "bad.sql"),
-        (vec!["scan", &sample, "/no/such/file"], 0, "/no/such/file"),
+        (vec!["scan", &sample, "/no/such/file"], 2, "/no/such/file"),
+        (vec!["scan", &halves], 0, "bad_text_format"),
+        (vec!["scan", &halves, "--fail-on", "high"], 2, "1 lines that look like access logs could not be read"),
+        (vec!["scan", &talk, "--fail-on", "high"], 0, "not_an_access_log"),
         (vec!["scan", &sample, "--max-line-bytes", "0"], 2, "at least 1"),
         (vec!["scan"], 2, "PATH"),
         (vec!["scan", "--colour"], 2, "--colour"),
@@ -223,6 +230,43 @@ fn a_typed_from_goes_before_data_of_the_environment() {
 }
 
 #[test]
+fn a_detection_that_fails_is_no_all_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let quiet = r#"{"start_time":"2026-11-23T12:00:00Z","method":"GET","response_code":200}"#;
+    let sql = r#"/* ---
+id = "fails"
+version = 1
+title = "Fails"
+severity = "high"
+window = "5m"
+entity = ["source"]
+summary = "{source}"
+requires = []
+attack = []
+false_positives = ""
+runbook = ""
+--- */
+SELECT method AS source, count(*) AS count, min(time) AS first_seen, max(time) AS last_seen, array_agg(log_id) AS evidence, max(CAST(method AS BIGINT)) AS n
+FROM requests WHERE time >= $window_start AND time < $window_end GROUP BY method"#;
+    std::fs::write(folder.path().join("fails.sql"), sql).unwrap();
+    let report = folder.path().join("report.html");
+    let args = ["scan", "-", "--detections", folder.path().to_str().unwrap(), "--report", report.to_str().unwrap()];
+    let output = with_stdin(&args, quiet.as_bytes());
+    let (out, said) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(2), "{out}{said}");
+    assert!(
+        out.starts_with("No all-clear: nothing was found, but not everything was looked at: detection fails failed"),
+        "{out}"
+    );
+    assert!(
+        !out.contains("No findings.") && out.contains("FAILED on 1 windows") && said.contains("incomplete"),
+        "{out}{said}"
+    );
+    let report = std::fs::read_to_string(report).unwrap();
+    assert!(report.contains("No all-clear") && report.contains("failed"), "{report}");
+}
+
+#[test]
 fn default_formats_name_what_they_cannot_see_and_what_would_show_it() {
     let line = r#"[2026-11-23T12:00:00.000Z] "GET /x HTTP/1.1" 200 - via_upstream - "-" 0 5 1 1 "-" "curl/8" "a-b" "orders:8080" "10.0.0.2:8080" inbound|8080|| 127.0.0.6:1 10.0.0.2:8080 10.0.0.1:40000 outbound_.8080_._.orders.shop.svc.cluster.local default"#;
     let output = with_stdin(&["scan", "-"], format!("{line}\n").as_bytes());
@@ -239,7 +283,7 @@ fn default_formats_name_what_they_cannot_see_and_what_would_show_it() {
     }
     let minimal = with_stdin(&["scan", "-"], b"{\"start_time\":\"2026-11-23T12:00:00Z\",\"method\":\"GET\"}\n");
     let out = text(&minimal.stdout);
-    assert!(out.contains("0 of 4 evaluable") && out.contains("blind"), "{out}");
+    assert!(out.contains("of 5 evaluable") && out.contains("blind"), "{out}");
 }
 
 #[test]

@@ -69,7 +69,7 @@ pub fn mesh_config(input: &[u8]) {
             }
             LogFormat::Json(json) => {
                 if let Ok(format) = JsonFormat::compile(json) {
-                    let _ = options.add_json_format(&format);
+                    let _ = options.add_json_format(&format, false);
                 }
             }
             LogFormat::Default(_) | LogFormat::Protobuf => {}
@@ -196,13 +196,13 @@ fn configured() -> [DecodeOptions; 4] {
     };
     let labels = JsonFormat::compile(&serde_json::from_str(LABELS).unwrap()).unwrap();
     let mut json = DecodeOptions::default();
-    json.add_json_format(&labels).unwrap();
+    json.add_json_format(&labels, false).unwrap();
     let pairs =
         [("code", "response_code"), ("\"", "method"), ("é", "path"), ("verb", "method"), ("@timestamp", "start_time")];
     let pairs = pairs.map(|(logged, canonical)| (logged.to_owned(), canonical.to_owned()));
     let mapped = DecodeOptions { fields: FieldMap::from_pairs(pairs).unwrap(), ..DecodeOptions::default() };
     let mut all = text(true);
     all.fields = mapped.fields.clone();
-    all.add_json_format(&labels).unwrap();
+    all.add_json_format(&labels, false).unwrap();
     [text(false), json, mapped, all]
 }

@@ -33,7 +33,8 @@ pub(super) fn rbac<'a>(line: &Line<'a>, row: &mut Row<'a>) -> Decision {
     // of a repeated key any value may be the genuine one: a denial counts
     let keys = [Key::ResponseCodeDetails, Key::ConnectionTerminationDetails].into_iter();
     let details: Vec<&str> = keys.flat_map(|key| line.get(key).into_iter().chain(line.fields.further(key))).collect();
-    let logged = line.carries(Key::ResponseCodeDetails);
+    // a caller that adds the details must not outvote the metadata
+    let logged = line.carries(Key::ResponseCodeDetails) && !line.signs.of_strings;
     let details = Details { texts: &details, of_responses: logged };
     let repeated: Vec<Metadata> = line.fields.further(Key::Rbac).map(Metadata::parse).collect();
     let first = http.decide(details);
@@ -116,20 +117,24 @@ fn signals_of(
     transport: TransportSecurity,
     egress: Option<Egress>,
 ) -> i64 {
-    if !counts(line.get(Key::AccessLogType)) {
+    if !counts(line.access_log_type) {
         return 0;
     }
+    let ambiguous = bit(line.fields.is_ambiguous(), signals::AMBIGUOUS);
     let by_app = line.response_code == Some(403) && line.get(Key::ResponseCodeDetails) == Some("via_upstream");
-    match reporter {
-        Some(Reporter::Source) => egress.map_or(0, |egress| bit(egress.is_unregistered(), signals::EGRESS_UNKNOWN)),
-        Some(Reporter::Destination) => {
-            bit(decision == Decision::Deny, signals::DENIED)
-                | bit(by_app, signals::APP_403)
-                | bit(transport == TransportSecurity::Plaintext, signals::PLAINTEXT)
+    ambiguous
+        | match reporter {
+            Some(Reporter::Source) => egress.map_or(0, |egress| bit(egress.is_unregistered(), signals::EGRESS_UNKNOWN)),
+            Some(Reporter::Destination) => {
+                bit(decision == Decision::Deny, signals::DENIED)
+                    | bit(by_app, signals::APP_403)
+                    | bit(transport == TransportSecurity::Plaintext, signals::PLAINTEXT)
+            }
+            Some(Reporter::Waypoint) => {
+                bit(decision == Decision::Deny, signals::DENIED) | bit(by_app, signals::APP_403)
+            }
+            Some(Reporter::Gateway | Reporter::Ztunnel) | None => bit(decision == Decision::Deny, signals::DENIED),
         }
-        Some(Reporter::Waypoint) => bit(decision == Decision::Deny, signals::DENIED) | bit(by_app, signals::APP_403),
-        Some(Reporter::Gateway | Reporter::Ztunnel) | None => bit(decision == Decision::Deny, signals::DENIED),
-    }
 }
 
 fn bit(set: bool, signal: i64) -> i64 {

@@ -62,10 +62,12 @@ fn evidence<'a>(line: &Line<'a>, decision: Decision) -> Evidence<'a> {
     }
 }
 
-/// What of the line only a caller says, as names of columns. A sidecar's inbound routes rewrite nothing: what says so there was sent along.
+/// What of the line only a caller says, as names of columns. A sidecar's inbound routes rewrite nothing: what says so there was sent along,
+/// and so may be what stands there in the place of the path.
 fn claims(line: &Line<'_>, direction: Option<Direction>, identity: Identity) -> Option<String> {
     let inbound = direction == Some(Direction::Inbound);
     let claims = [
+        (inbound && line.signs.original_path_first, "path"),
         (inbound && line.signs.original_path, "original_path"),
         (inbound && line.signs.original_host, "original_host"),
         (line.signs.portless_client, "claimed_client_ip"),
@@ -113,7 +115,10 @@ fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>
         Some(Reporter::Source) => Key::UpstreamTransportFailureReason,
         _ => Key::DownstreamTransportFailureReason,
     };
-    let claimed = line.log_type == LogType::Listener || line.has(failure) || line.fields.repeats(IDENTITY);
+    let claimed = line.log_type == LogType::Listener
+        || line.has(failure)
+        || line.fields.repeats(IDENTITY)
+        || line.signs.of_strings;
     let identity = match logged_source {
         None => Identity::Unknown,
         Some(_) if claimed => Identity::Claimed,

@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::*;
+use crate::field_map::FieldMap;
 
 fn parse<'a>(line: &'a str, names: &FieldMap, max_nesting: usize) -> Result<Fields<'a>, Refusal> {
+    let options = DecodeOptions { fields: names.clone(), max_nesting, ..DecodeOptions::default() };
     let mut fields = Fields::new();
-    super::parse(line, names, max_nesting, &mut fields).map(|_| fields)
+    super::parse(line, &options, &mut fields).map(|_| fields)
 }
 
 fn left(fields: &Fields<'_>) -> String {

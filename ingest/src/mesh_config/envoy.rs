@@ -53,7 +53,10 @@ fn provider(place: &str, config: &Value, kind: ProviderKind, problems: &mut Vec<
     let flag = |value: Option<&Value>| value.and_then(Value::as_bool).unwrap_or(false);
     let omit = log_format.and_then(|format| field(format, "omit_empty_values", "omitEmptyValues"));
     let path = config.get("path").and_then(Value::as_str).map(str::to_owned);
-    Provider { name: None, place, kind, format, attributes, omit_empty_values: flag(omit), path }
+    let formatters = log_format.and_then(|format| format.get("formatters")).and_then(Value::as_array);
+    let names = formatters.into_iter().flatten().filter_map(|formatter| formatter.get("name")?.as_str());
+    let formatters = names.map(str::to_owned).collect();
+    Provider { name: None, place, kind, format, attributes, omit_empty_values: flag(omit), path, formatters }
 }
 
 /// `log_format`, or the older fields beside it.

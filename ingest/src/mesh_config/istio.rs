@@ -37,6 +37,7 @@ pub(super) fn mesh_config(place: &str, value: &Value, found: &mut MeshFormats) {
             attributes: None,
             omit_empty_values: false,
             path: Some(file.unwrap_or(STDOUT).to_owned()),
+            formatters: Vec::new(),
         });
     }
     found.providers.append(&mut providers);
@@ -113,7 +114,8 @@ fn extension_provider(
         string(&place, settings, "path", problems).filter(|path| !path.is_empty()).unwrap_or(STDOUT).to_owned()
     });
     let omit_empty_values = settings.get("omitEmptyValues").and_then(Value::as_bool).unwrap_or(false);
-    Some(Provider { name, place, kind, format, attributes, omit_empty_values, path })
+    let formatters = Vec::new();
+    Some(Provider { name, place, kind, format, attributes, omit_empty_values, path, formatters })
 }
 
 fn labels<'a>(place: &str, format: &'a Value, problems: &mut Vec<MeshProblem>) -> Option<&'a Value> {

@@ -1,13 +1,13 @@
 //! The head of a text line, up to the quote that opens `"FORWARDED_FOR"`.
 //!
 //! A path may contain blanks and quotes, so every quote could end the request. The head is the one whose request ends
-//! where the rest of a head follows; if there are two such places, the line is ambiguous.
+//! where the rest of a head follows; if there are two such places, there are two readings.
 
 use super::bad;
-use crate::reject::Refusal;
+use crate::reject::{Refusal, RejectReason};
 
 /// The fields of the head, `-` where there is none.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head<'a> {
     pub(super) time: &'a str,
     pub(super) method: &'a str,
@@ -21,7 +21,7 @@ pub(super) struct Head<'a> {
 }
 
 /// What stands between the flags and the numbers.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Middle<'a> {
     None,
     /// One quoted field.
@@ -39,27 +39,39 @@ pub(super) enum Middle<'a> {
 /// What follows the request: code, flags, middle, numbers.
 type Outcome<'a> = (&'a str, &'a str, Middle<'a>, [&'a str; 4]);
 
-impl<'a> Head<'a> {
-    /// The head and what follows its last quote.
-    pub(super) fn parse(line: &'a str) -> Result<(Head<'a>, &'a str), Refusal> {
-        let (time, rest) = (line.strip_prefix('['))
+/// Every way to read the start of a line, at least one, and what follows the first one's last quote.
+#[derive(Debug)]
+pub(super) struct Heads<'a> {
+    pub(super) first: Head<'a>,
+    pub(super) others: Vec<Head<'a>>,
+    /// From behind `[time] "` on.
+    pub(super) request: &'a str,
+    pub(super) rest: &'a str,
+}
+
+impl<'a> Heads<'a> {
+    pub(super) fn parse(line: &'a str) -> Result<Heads<'a>, Refusal> {
+        let (time, request) = (line.strip_prefix('['))
             .and_then(|rest| rest.split_once("] \""))
             .filter(|(time, _)| !time.contains([' ', '"', '[']))
-            .ok_or_else(|| bad("no `[time] \"` at its start"))?;
-        let mut found = None;
-        for (at, _) in rest.match_indices("\" ") {
-            let (request, outcome) = rest.split_at(at);
-            let Some(((code, flags, middle, numbers), rest)) = outcome.strip_prefix("\" ").and_then(outcome_of) else {
-                continue;
-            };
-            let Some((method, path, protocol)) = request_of(request) else { continue };
-            if found.is_some() {
-                return Err(bad("quotes in the path or in a header make the line ambiguous"));
-            }
-            found = Some((Head { time, method, path, protocol, code, flags, middle, numbers }, rest));
-        }
-        found.ok_or_else(|| bad("not Istio's default format; for another one log JSON, or map its keys"))
+            .ok_or_else(|| no_start(line))?;
+        let mut heads = request.match_indices("\" ").filter_map(|(at, _)| {
+            let (text, outcome) = request.split_at(at);
+            let ((code, flags, middle, numbers), rest) = outcome.strip_prefix("\" ").and_then(outcome_of)?;
+            let (method, path, protocol) = request_of(text)?;
+            Some((Head { time, method, path, protocol, code, flags, middle, numbers }, rest))
+        });
+        let (first, rest) =
+            heads.next().ok_or_else(|| bad("not Istio's default format; for another one log JSON, or map its keys"))?;
+        Ok(Heads { first, others: heads.map(|(head, _)| head).collect(), request, rest })
     }
+}
+
+/// Why a line has no start. With a time in brackets it is what is left of an access log, without one it is something else.
+fn no_start(line: &str) -> Refusal {
+    let time = line.strip_prefix('[').and_then(|rest| rest.split(']').next()).and_then(crate::time::parse);
+    let reason = if time.is_some() { RejectReason::BadTextFormat } else { RejectReason::NotAnAccessLog };
+    Refusal::new(reason, "no `[time] \"` at its start, as Istio's and Envoy's text has it")
 }
 
 /// `METHOD PATH PROTOCOL`; only the path may contain blanks. It may be empty: Istio logs `x-envoy-original-path` in its

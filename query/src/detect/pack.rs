@@ -15,10 +15,11 @@ use super::sight::Sight;
 use crate::sql::{Sql, parse_read_only};
 
 /// The product's own detections: file name and text. A test holds this list against the folder.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("authz.denied-spike.sql", include_str!("../../detections/authz.denied-spike.sql")),
     ("egress.unknown-host.sql", include_str!("../../detections/egress.unknown-host.sql")),
     ("http.403-spike.sql", include_str!("../../detections/http.403-spike.sql")),
+    ("log.ambiguous-line.sql", include_str!("../../detections/log.ambiguous-line.sql")),
     ("mtls.plaintext-attempt.sql", include_str!("../../detections/mtls.plaintext-attempt.sql")),
 ];
 

@@ -14,6 +14,8 @@ pub mod detection {
     pub const PLAINTEXT: &str = "mtls.plaintext-attempt";
     /// A connection to a host that nobody registered.
     pub const UNKNOWN_HOST: &str = "egress.unknown-host";
+    /// Headers that broke lines of a text format.
+    pub const AMBIGUOUS_LINE: &str = "log.ambiguous-line";
 }
 
 /// From whom to whom. Principals are in Istio's form (`cluster.local/ns/N/sa/S`) and are written only in the

@@ -88,6 +88,11 @@ async fn everything_planted_is_found_and_nothing_else(run: &Run, format: Format)
             unexplained.remove(finding.id.as_str());
         }
     }
+    // the hostile user agent of recommender's: one reading too many where nothing escapes it, none where it is escaped
+    let ambiguous: Vec<&Finding> =
+        findings.iter().filter(|finding| finding.detection == detection::AMBIGUOUS_LINE).collect();
+    assert_eq!(ambiguous.len(), usize::from(format == Format::IstioText), "{ambiguous:#?}");
+    ambiguous.iter().for_each(|finding| drop(unexplained.remove(finding.id.as_str())));
     assert!(unexplained.is_empty(), "{format:?}: reported, but not planted: {unexplained:#?}");
 }
 

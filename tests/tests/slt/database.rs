@@ -70,12 +70,7 @@ impl Database {
         let (count, every): (i64, f64) = (count.parse().map_err(failure)?, every.parse().map_err(failure)?);
         let clock: Vec<i64> = at.split(':').map(|part| part.parse().unwrap()).collect();
         let start = MIDNIGHT + (clock[0] * 3600 + clock[1] * 60 + clock[2]) * 1_000_000;
-        self.statements += 1;
-        let mut decoder = Decoder::new(
-            Arc::new(DecodeOptions::default()),
-            format!("lines-{}", self.statements),
-            DateTime::<Utc>::UNIX_EPOCH,
-        );
+        let mut lines = String::new();
         for n in 0..count {
             #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
             let time = start + (n as f64 * every * 1e6) as i64;
@@ -93,8 +88,17 @@ impl Database {
             for (key, value) in &overrides {
                 line = line.with(key, value.clone());
             }
-            decoder.push(format!("{line}\n").as_bytes());
+            lines.push_str(&format!("{line}\n"));
         }
+        self.take(&lines).await
+    }
+
+    /// Takes lines in as they stand.
+    async fn take(&mut self, lines: &str) -> Result<(), Failure> {
+        self.statements += 1;
+        let source = format!("lines-{}", self.statements);
+        let mut decoder = Decoder::new(Arc::new(DecodeOptions::default()), source, DateTime::<Utc>::UNIX_EPOCH);
+        decoder.push(lines.as_bytes());
         while let Some(batch) = decoder.next_batch() {
             self.core.append(&batch).await.map_err(failure)?;
         }
@@ -145,6 +149,10 @@ impl AsyncDB for Database {
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
         if let Some(words) = sql.trim().strip_prefix("LINES ") {
             self.lines(words).await?;
+            return Ok(DBOutput::StatementComplete(0));
+        }
+        if let Some(lines) = sql.trim().strip_prefix("RAW\n") {
+            self.take(lines).await?;
             return Ok(DBOutput::StatementComplete(0));
         }
         if sql.trim() == "DETECT" {

@@ -2,6 +2,7 @@
 //!
 //! Beside SQL a file may say
 //! ```text
+//! RAW                                                                                                access-log lines, as they stand below it
 //! LINES <kind> <source> <destination> <count> <HH:MM:SS> <seconds between> [{"key": value, …}]    access-log lines (see tests/src/lines.rs)
 //! DETECT                                                                                            run the detections
 //! ```

@@ -122,6 +122,7 @@ async fn what_a_format_lets_detections_see_before_it_logs_a_line() {
             "authz.denied-spike degraded",
             "egress.unknown-host degraded",
             "http.403-spike degraded",
+            "log.ambiguous-line degraded",
             "mtls.plaintext-attempt degraded",
             "payload evaluable",
         ]

@@ -22,7 +22,7 @@ fn options(format: CustomFormat) -> DecodeOptions {
     for provider in providers {
         match &provider.format {
             LogFormat::Text(text) => options.add_text_format(TextFormat::compile(text).unwrap()),
-            LogFormat::Json(labels) => options.add_json_format(&JsonFormat::compile(labels).unwrap()).unwrap(),
+            LogFormat::Json(labels) => options.add_json_format(&JsonFormat::compile(labels).unwrap(), false).unwrap(),
             other => panic!("{other:?}"),
         }
     }

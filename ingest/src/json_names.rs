@@ -1,0 +1,146 @@
+//! By which names a JSON line is read: two formats may give one label two meanings, so the line's keys tell which of them it is of.
+//!
+//! ```text
+//!  keys of a line ─▶ the configured format of which the fewest labels are missing ─┬▶ at most half: its names
+//!                                                                                 └▶ more, or none is configured: the operator's own (--field)
+//! ```
+//! A label that somebody left out of the format since, or added to it, changes nothing.
+
+use std::collections::HashSet;
+
+use crate::field_map::{FieldMap, FieldMapError};
+use crate::json_format::JsonFormat;
+
+/// The names of every configured JSON format, and those that hold for any other line.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct JsonNames {
+    formats: Vec<OfFormat>,
+    /// Every meaning that a name has somewhere: of what is put around a line it matters only that a key is a record's.
+    any: FieldMap,
+}
+
+/// The names of one format.
+#[derive(Debug, Clone)]
+struct OfFormat {
+    map: FieldMap,
+    labels: HashSet<String>,
+    original_path_first: bool,
+    /// Labels that every line has.
+    required: HashSet<String>,
+}
+
+/// The names by which one line is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LineNames<'n> {
+    pub(crate) map: &'n FieldMap,
+    /// Whether the format is known to log `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path.
+    pub(crate) original_path_first: bool,
+    names: &'n JsonNames,
+}
+
+impl JsonNames {
+    /// Takes in a format's names, beside the operator's own.
+    pub(crate) fn add(&mut self, own: &FieldMap, format: &JsonFormat, omits_empty: bool) -> Result<(), FieldMapError> {
+        let mut map = own.clone();
+        map.add(format.pairs(), format.misleading())?;
+        self.any.add_any(own);
+        self.any.add_any(&map);
+        let names = |keep: &dyn Fn(&str) -> bool| {
+            format.labels().iter().map(|label| label.name.clone()).filter(|name| keep(name)).collect()
+        };
+        let never_null = format.never_null();
+        let required = names(&|name| !omits_empty || never_null.contains(&name));
+        let (labels, original_path_first) = (names(&|_| true), format.prefers_original_path());
+        self.formats.push(OfFormat { map, labels, original_path_first, required });
+        Ok(())
+    }
+
+    /// The names of a line that has these keys.
+    pub(crate) fn of<'n>(&'n self, own: &'n FieldMap, has: impl Fn(&str) -> bool) -> LineNames<'n> {
+        let count = |labels: &HashSet<String>| labels.iter().filter(|label| has(label)).count();
+        let best = self.formats.iter().filter_map(|format| {
+            let missing = format.required.len() - count(&format.required);
+            (missing * 2 <= format.required.len()).then(|| (missing, std::cmp::Reverse(count(&format.labels)), format))
+        });
+        let best = best.min_by_key(|(missing, present, _)| (*missing, *present));
+        match best {
+            Some((.., format)) => {
+                LineNames { map: &format.map, original_path_first: format.original_path_first, names: self }
+            }
+            None => LineNames { map: own, original_path_first: false, names: self },
+        }
+    }
+
+    /// What a name may mean, whichever format a line is of.
+    pub(crate) fn any<'n>(&'n self, own: &'n FieldMap) -> &'n FieldMap {
+        if self.formats.is_empty() { own } else { &self.any }
+    }
+}
+
+impl LineNames<'_> {
+    /// Whether a line that leaves the key out may have to be read by other names.
+    pub(crate) fn depend_on(&self, key: &str) -> bool {
+        match self.names.formats.as_slice() {
+            [] => false,
+            [only] => only.required.contains(key),
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use crate::field_map::Resolved;
+    use crate::key::Key;
+
+    fn format(json: &str) -> JsonFormat {
+        JsonFormat::compile(&serde_json::from_str(json).unwrap()).unwrap()
+    }
+
+    fn resolve(names: &JsonNames, keys: &[&str], key: &str) -> Resolved {
+        names.of(&FieldMap::default(), |name| keys.contains(&name)).map.resolve(key)
+    }
+
+    #[test]
+    fn a_label_means_what_the_lines_own_format_says() {
+        let mut names = JsonNames::default();
+        let own = FieldMap::default();
+        let first = format(r#"{"t":"%START_TIME%","src":"%DOWNSTREAM_PEER_URI_SAN%","code":"%RESPONSE_CODE%"}"#);
+        let second =
+            format(r#"{"t":"%START_TIME%","src":"%REQ(USER-AGENT)%","what":"%REQ(:PATH)%","m":"%REQ(:METHOD)%"}"#);
+        names.add(&own, &first, false).unwrap();
+        names.add(&own, &second, false).unwrap();
+        let san = Resolved::Mapped(Key::DownstreamPeerUriSan);
+        let agent = Resolved::Mapped(Key::UserAgent);
+        for (keys, expected) in [
+            (&["t", "src", "code"][..], san),
+            (&["t", "src", "what", "m"], agent),
+            // a shipper's key, and a label that was not there yet
+            (&["t", "src", "code", "kubernetes"], san),
+            (&["t", "src", "what", "kubernetes"], agent),
+            // the same of both: the one with fewer labels misses less
+            (&["t", "src"], san),
+            // of none of them
+            (&["start_time", "src"], Resolved::Unknown),
+        ] {
+            assert_eq!(resolve(&names, keys, "src"), expected, "{keys:?}");
+        }
+        assert!(matches!(names.any(&own).resolve("src"), Resolved::Mapped(_)));
+    }
+
+    #[test]
+    fn empty_values_may_be_left_out() {
+        let mut names = JsonNames::default();
+        let labels =
+            r#"{"t":"%START_TIME%","a":"%REQ(:PATH)%","b":"%REQ(:METHOD)%","c":"%PROTOCOL%","n":"%RESPONSE_CODE%"}"#;
+        names.add(&FieldMap::default(), &format(labels), true).unwrap();
+        assert_eq!(resolve(&names, &["t", "n"], "n"), Resolved::Mapped(Key::ResponseCode));
+        assert_eq!(resolve(&names, &["a", "b", "c"], "a"), Resolved::Unknown);
+        let line = |keys: &'static [&str]| move |key: &str| keys.contains(&key);
+        let own = FieldMap::default();
+        let of = names.of(&own, line(&["t", "n"]));
+        assert!(of.depend_on("n") && !of.depend_on("a"));
+    }
+}
