@@ -73,7 +73,7 @@ current AS (
         min(time) AS first_seen,
         max(time) AS last_seen,
         evidence(log_id, time) AS evidence,
-        array_to_string(array_sort(array_agg(DISTINCT policy), 'ASC', 'NULLS LAST'), ', ') AS policies,
+        names(policy) AS policies,
         count(*) FILTER (WHERE log_type = 'tcp') AS tcp,
         count(*) FILTER (WHERE log_type = 'http' AND response_code = 200) AS grpc_with_200
     FROM denied

@@ -41,6 +41,6 @@ SELECT
     count(*) FILTER (WHERE NOT blocked) AS passed,
     -- Envoy's bytes_received is the request's body: what left the mesh
     sum(bytes_out) AS bytes_out,
-    array_to_string(array_slice(array_sort(array_agg(DISTINCT destination_ip), 'ASC', 'NULLS LAST'), 1, 10), ', ') AS addresses
+    names(destination_ip) AS addresses
 FROM unknown
 GROUP BY source, host

@@ -45,7 +45,7 @@ SELECT
     evidence(log_id, time) AS evidence,
     count(*) FILTER (WHERE rejected) AS rejected,
     count(*) FILTER (WHERE NOT rejected) AS accepted,
-    array_to_string(array_sort(array_agg(DISTINCT destination_port), 'ASC', 'NULLS LAST'), ', ') AS ports
+    names(CAST(destination_port AS VARCHAR)) AS ports
 FROM plaintext
 WHERE (rejected OR NOT listener) AND NOT coalesce(probe, false)
 GROUP BY source, destination

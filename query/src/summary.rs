@@ -14,6 +14,11 @@ use crate::sql::functions::has_flag;
 const MINUTE: i64 = 60_000_000;
 /// Values of the column `edge` that are remembered: a caller can invent hosts.
 const KNOWN: usize = 65_536;
+/// Edges that are told apart; what comes after them is one edge from and to [`OTHERS`].
+const EDGES: usize = 100_000;
+const OTHERS: &str = "others";
+/// Durations of an edge that are kept as they are.
+const FEW: usize = 16;
 const COUNTED: [&str; 4] = ["DownstreamEnd", "TcpConnectionEnd", "UdpSessionEnd", "NotSet"];
 
 /// What came in, grouped by edge and minute.
@@ -54,8 +59,45 @@ pub struct EdgeStats {
     pub errors: u64,
     /// Over mutual TLS.
     pub mutual_tls: u64,
-    /// Durations, ms, two significant digits.
-    pub latency: Histogram<u64>,
+    /// Durations, ms.
+    latency: Latency,
+}
+
+/// Durations of one edge, ms. A histogram takes kilobytes, and a caller can invent sources: the first few stand for themselves.
+#[derive(Clone, Debug)]
+enum Latency {
+    Few(Vec<u64>),
+    Many(Box<Histogram<u64>>),
+}
+
+impl Latency {
+    fn record(&mut self, duration: u64) {
+        match self {
+            Self::Few(few) if few.len() < FEW => few.push(duration),
+            Self::Few(few) => {
+                if let Some(mut all) = histogram(few) {
+                    all.saturating_record(duration);
+                    *self = Self::Many(Box::new(all));
+                }
+            }
+            Self::Many(all) => all.saturating_record(duration),
+        }
+    }
+
+    fn quantile(&self, quantile: f64) -> u64 {
+        match self {
+            Self::Few(few) => histogram(few).map_or(0, |all| all.value_at_quantile(quantile)),
+            Self::Many(all) => all.value_at_quantile(quantile),
+        }
+    }
+}
+
+/// A histogram of two significant digits.
+fn histogram(durations: &[u64]) -> Option<Histogram<u64>> {
+    let mut all = Histogram::new(2).ok()?;
+    all.auto(true);
+    durations.iter().for_each(|duration| all.saturating_record(*duration));
+    Some(all)
 }
 
 /// Numbers of one minute of event time.
@@ -72,16 +114,14 @@ pub struct Minute {
 }
 
 impl EdgeStats {
-    fn new() -> Option<Self> {
-        let mut latency = Histogram::new(2).ok()?;
-        latency.auto(true);
-        Some(Self { requests: 0, denied: 0, errors: 0, mutual_tls: 0, latency })
+    fn new() -> Self {
+        Self { requests: 0, denied: 0, errors: 0, mutual_tls: 0, latency: Latency::Few(Vec::new()) }
     }
 
     /// Latency at a quantile, ms.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> u64 {
-        self.latency.value_at_quantile(quantile)
+        self.latency.quantile(quantile)
     }
 }
 
@@ -157,7 +197,7 @@ impl Summary {
                 let named = source.is_some() && destination.is_some();
                 let source = source.or_else(|| text(columns.source_ip)).unwrap_or("unknown");
                 let destination = destination.or_else(|| text(columns.destination_ip)).unwrap_or("unknown");
-                let Some(place) = self.place(server, source, destination) else { return };
+                let place = self.place(server, source, destination);
                 if named {
                     if self.known.len() >= KNOWN {
                         self.known.clear();
@@ -173,20 +213,29 @@ impl Summary {
         stats.errors += u64::from(!columns.response_code.is_null(row) && columns.response_code.value(row) >= 500);
         stats.mutual_tls += u64::from(transport == "mutual_tls");
         if !columns.duration_ms.is_null(row) {
-            stats.latency.saturating_record(u64::try_from(columns.duration_ms.value(row)).unwrap_or(0));
+            stats.latency.record(u64::try_from(columns.duration_ms.value(row)).unwrap_or(0));
         }
     }
 
     /// Where the numbers of an edge are. A gateway is the client of the next hop, whose own line counts the request.
-    fn place(&mut self, server: bool, source: &str, destination: &str) -> Option<usize> {
+    fn place(&mut self, server: bool, source: &str, destination: &str) -> usize {
         let side = if server { &mut self.server } else { &mut self.client };
-        if let Some(place) = side.get(source).and_then(|known| known.get(destination)) {
-            return Some(*place);
+        let known =
+            |source, destination| side.get(source).and_then(|known: &HashMap<_, _>| known.get(destination)).copied();
+        if let Some(place) = known(source, destination) {
+            return place;
         }
-        self.stats.push(EdgeStats::new()?);
+        let (source, destination) = match self.stats.len() < EDGES {
+            true => (source, destination),
+            false => match known(OTHERS, OTHERS) {
+                Some(place) => return place,
+                None => (OTHERS, OTHERS),
+            },
+        };
+        self.stats.push(EdgeStats::new());
         let place = self.stats.len() - 1;
         side.entry(source.to_owned()).or_default().insert(destination.to_owned(), place);
-        Some(place)
+        place
     }
 
     /// Lines that count.

@@ -9,9 +9,10 @@
 //! | `path_template(path)` | the path without query, decoded once, ids replaced: `/orders/17` → `/orders/{id}` |
 //! | `host_of(authority)` | lower-case host without port and trailing dot |
 //! | `evidence(log_id, time)` | aggregate: the ids of the group's 20 earliest rows, for a detection's `evidence` |
+//! | `names(text)` | aggregate: the group's distinct values, in order and joined by `, `; more than 20 end in `…` |
 //! | `json_get(json, key…)`, `json_get_str`, `json_get_int`, … | values in a JSON text such as `extra` (crate `datafusion-functions-json`) |
 
-mod evidence;
+mod few;
 mod net;
 mod text;
 
@@ -23,7 +24,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use datafusion::prelude::SessionContext;
 
-pub use evidence::{MOST_EVIDENCE, evidence};
+pub use few::MOST_EVIDENCE;
 pub use net::cidr_contains;
 pub use text::{has_flag, host_of, path_template, spiffe_part, url_decode};
 
@@ -40,7 +41,7 @@ pub fn register(context: &SessionContext) -> Result<()> {
     one(context, "host_of", |text| Some(host_of(text)));
     two(context, "cidr_contains", cidr_contains);
     two(context, "has_flag", |flags, flag| Some(has_flag(flags, flag)));
-    context.register_udaf(evidence());
+    few::all().into_iter().for_each(|function| context.register_udaf(function));
     let mut state = context.state();
     datafusion_functions_json::register_all(&mut state)?;
     // register_all works on a copy of the state: carry over what it added

@@ -25,3 +25,28 @@ fn a_claimed_principal_names_nobody() {
         summary.edges().into_iter().map(|(edge, stats)| (edge.source, stats.requests)).collect();
     assert_eq!(edges, [("10.6.6.6".to_owned(), 3), ("td/ns/n/sa/admin".to_owned(), 2)]);
 }
+
+#[test]
+fn invented_sources_are_told_apart_up_to_a_bound() {
+    let mut summary = Summary::default();
+    for n in 0..EDGES {
+        assert_eq!(summary.place(true, &n.to_string(), "api"), n);
+    }
+    let others = summary.place(true, "one more", "api");
+    assert_eq!(summary.place(true, "and another", "elsewhere"), others);
+    assert_eq!(summary.place(true, "7", "api"), 7);
+    assert_eq!(summary.edges().len(), EDGES + 1);
+}
+
+#[test]
+fn a_few_durations_have_the_quantiles_of_many() {
+    let durations: Vec<u64> = (0..50).map(|n| n * n * 7 % 4001).collect();
+    for count in 1..durations.len() {
+        let mut latency = Latency::Few(Vec::new());
+        durations.iter().take(count).for_each(|duration| latency.record(*duration));
+        let judge = histogram(&durations[..count]).unwrap();
+        for quantile in [0.0, 0.5, 0.9, 0.99, 1.0] {
+            assert_eq!(latency.quantile(quantile), judge.value_at_quantile(quantile), "{count} {quantile}");
+        }
+    }
+}

@@ -106,3 +106,30 @@ async fn evidence_leaves_nulls_out() {
     let row = shown.lines().nth(3).unwrap().split_whitespace().collect::<String>();
     assert_eq!(row, "|[a,b]|[]|");
 }
+
+#[tokio::test]
+async fn names_are_few_and_in_order() {
+    let context = crate::sql::Sql::new(64 << 20).unwrap().over_nothing().await.unwrap();
+    for (rows, groups, values) in [(1, 1, 1), (5000, 3, 20), (5000, 3, 7), (300, 400, 2)] {
+        // of letters: the plain version orders numbers as text
+        let sql = format!(
+            "SELECT g, names(n) AS fast, array_to_string(array_agg(DISTINCT n ORDER BY n), ', ') AS plain FROM (
+               SELECT v % {groups} AS g, 'n' || CAST((v * 31) % {values} AS VARCHAR) AS n FROM unnest(range(0, {rows})) AS r(v)) GROUP BY g"
+        );
+        let sql = format!("SELECT count(*) AS n, count(*) FILTER (WHERE fast = plain) AS same FROM ({sql})");
+        let batches = context.sql(&sql).await.unwrap().collect().await.unwrap();
+        let number = |column: usize| batches[0].column(column).as_primitive::<arrow::datatypes::Int64Type>().value(0);
+        assert_eq!((number(0), number(1)), (groups.min(rows), groups.min(rows)), "{rows} {groups} {values}");
+    }
+    let one = async |sql: &str| {
+        let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+        let text = batches[0].column(0).as_string_view();
+        (!text.is_null(0)).then(|| text.value(0).to_owned())
+    };
+    let of = |values: &str| format!("SELECT names(CAST(v AS VARCHAR)) FROM (VALUES {values}) AS t(v)");
+    assert_eq!(one(&of("(8080), (443), (NULL), (443), (80)")).await.as_deref(), Some("80, 443, 8080"));
+    assert_eq!(one(&of("('b'), ('9'), ('10'), ('a')")).await.as_deref(), Some("9, 10, a, b"));
+    assert_eq!(one(&of("(NULL)")).await, None);
+    let ports = (1..=21).map(|port| format!("({port})")).collect::<Vec<_>>().join(",");
+    assert!(one(&of(&ports)).await.unwrap().ends_with("19, 20, …"));
+}
