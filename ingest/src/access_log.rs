@@ -69,13 +69,13 @@ pub(crate) fn decode(
     row: impl FnOnce(&Row<'_>, &Derived),
 ) -> Result<LineFormat, Refusal> {
     let line = utf8(line, context.options)?;
-    let line = trimmed(&line);
+    let (whole, line) = (untrimmed(&line), trimmed(&line));
     if crate::ztunnel::looks_like(line) {
         return ztunnel_line(line, node, context, row).map(|()| LineFormat::of_ztunnel(line));
     }
     let options = context.options;
     let mut fields = Fields::new();
-    match (text_formats::plain(line, options.text_formats(), &mut fields), line.as_bytes().first()) {
+    match (text_formats::plain(whole, options.text_formats(), &mut fields), line.as_bytes().first()) {
         (Some(Ok(())), _) => {}
         (_, Some(b'{')) => {
             let names = json::parse(line, options, &mut fields)?;
@@ -119,9 +119,14 @@ fn ztunnel_line(
     Ok(())
 }
 
-/// The line without the blanks that JSON may have around it.
+/// The line without the blanks that JSON may have around it, and without NULs behind it.
 pub(crate) fn trimmed(line: &str) -> &str {
-    line.trim_matches([' ', '\t', '\r'])
+    line.trim_start_matches([' ', '\t', '\r']).trim_end_matches([' ', '\t', '\r', '\0'])
+}
+
+/// The same as a configured text format has it: blanks and tabs are its own, and what they separate may be empty.
+pub(crate) fn untrimmed(line: &str) -> &str {
+    line.trim_end_matches(['\r', '\0'])
 }
 
 /// Makes the row of a line's fields.
@@ -145,7 +150,7 @@ fn utf8<'a>(line: &'a [u8], options: &DecodeOptions) -> Result<Cow<'a, str>, Ref
         Err(error) => error,
     };
     let latin1: String = line.iter().copied().map(char::from).collect();
-    let configured = || text_formats::plain(trimmed(&latin1), options.text_formats(), &mut Fields::new());
+    let configured = || text_formats::plain(untrimmed(&latin1), options.text_formats(), &mut Fields::new());
     if trimmed(&latin1).starts_with('[') || matches!(configured(), Some(Ok(()))) {
         return Ok(Cow::Owned(latin1));
     }

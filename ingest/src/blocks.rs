@@ -7,6 +7,7 @@
 //! ```
 //!
 //! A line ends at `\n`; one `\r` before it belongs to the line end, as does a byte order mark before it (files that have one are joined by `cat`).
+//! NULs before a line, at least [`HOLE`], are passed over, however many: they are what `copytruncate` leaves of a file whose writer goes on where it was.
 //! Lengths and offsets are bytes. Any cutting of the same bytes yields the same lines. At most one block and one line of the bound's
 //! length are held here.
 
@@ -30,7 +31,7 @@ pub(crate) struct Place {
     pub(crate) number: u64,
     /// Bytes from the start of the input to the start of the line.
     pub(crate) offset: u64,
-    /// Bytes of the line, its line end and a byte order mark before it: the spans of all lines add up to the input.
+    /// Bytes of the line, its line end and what is passed over before it: the spans of all lines add up to the input.
     pub(crate) span: u64,
 }
 
@@ -59,6 +60,9 @@ pub(crate) struct LongLine {
     pub(crate) sample: Vec<u8>,
 }
 
+/// Fewer NULs are a line's own: of UTF-16 or UTF-32, which is no access log, and rejected as it is.
+const HOLE: usize = 4;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Collects a stream of bytes in blocks and hands on their lines.
@@ -82,6 +86,8 @@ pub(crate) struct Position {
     lines: u64,
     /// Bytes from the start of the input.
     offset: u64,
+    /// Bytes before it that were passed over.
+    passed_over: u64,
 }
 
 /// The lines of one block, in order.
@@ -174,13 +180,22 @@ impl Blocks {
 
     /// What is filled is one line that goes on: more room for it, or it is over the bound (the last byte may be the `\r` of its end).
     fn grow(&mut self) {
-        if self.filled > self.max.saturating_add(1) {
+        let nuls = leading_nuls(self.block.get(..self.filled).unwrap_or_default());
+        let is_hole = nuls >= HOLE || self.at.passed_over > 0;
+        // one is left: there is a line, if it is an empty one
+        let nuls = nuls.min(self.filled.saturating_sub(1));
+        if is_hole && nuls > 0 {
+            self.block.copy_within(nuls..self.filled, 0);
+            self.filled -= nuls;
+            self.at.offset += nuls as u64;
+            self.at.passed_over += nuls as u64;
+        } else if self.filled > self.max.saturating_add(1).max(HOLE) {
             let mut long = Box::new(Streaming::default());
             long.take(self.block.get(..self.filled).unwrap_or_default());
             self.long = Some(long);
             self.filled = 0;
         } else {
-            let most = self.max.saturating_add(2);
+            let most = self.max.saturating_add(2).max(HOLE + 1);
             self.block.resize((self.block.len() * 2).min(most).max(self.filled + 1), 0);
         }
     }
@@ -222,7 +237,8 @@ impl Position {
     /// The place of a line of that many bytes; the next one stands behind it.
     fn pass(&mut self, span: u64) -> Place {
         self.lines += 1;
-        let place = Place { number: self.lines, offset: self.offset, span };
+        let place =
+            Place { number: self.lines, offset: self.offset, span: span + std::mem::take(&mut self.passed_over) };
         self.offset += span;
         place
     }
@@ -245,6 +261,9 @@ impl<'a> Lines<'a> {
         let ends = memchr::memchr_iter(b'\n', rest).count() as u64;
         self.at.lines += ends + u64::from(rest.last().is_some_and(|last| *last != b'\n'));
         self.at.offset += rest.len() as u64;
+        if !rest.is_empty() {
+            self.at.passed_over = 0;
+        }
         self.at
     }
 }
@@ -260,8 +279,16 @@ impl<'a> Iterator for Lines<'a> {
         let end = memchr::memchr(b'\n', self.rest);
         let (line, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest.get(1..).unwrap_or_default();
+        let passed_over = self.at.passed_over > 0;
         let mut place = self.at.pass(line.len() as u64 + u64::from(end.is_some()));
         let mut line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.first() == Some(&0) {
+            let nuls = leading_nuls(line);
+            if nuls >= HOLE || passed_over {
+                place.offset += nuls as u64;
+                line = line.get(nuls..).unwrap_or_default();
+            }
+        }
         if line.len() > self.max {
             let mut streaming = Streaming::default();
             streaming.add(line);
@@ -273,6 +300,10 @@ impl<'a> Iterator for Lines<'a> {
         }
         Some(Line::Whole(place, line))
     }
+}
+
+fn leading_nuls(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len())
 }
 
 impl Default for Streaming {

@@ -283,14 +283,14 @@ impl Assembly {
         slots: &mut Slots<'a>,
     ) -> Option<LineFormat> {
         let Fast { shapes, texts, edges, scratch } = self.fast.as_mut()?;
-        let line = access_log::trimmed(line);
+        let (whole, line) = (access_log::untrimmed(line), access_log::trimmed(line));
         slots.clear();
         let options = self.options.as_ref();
         // where the format names things otherwise, a line of ztunnel's may look like one of its
         if options.renames() && ztunnel::looks_like(line) {
             return None;
         }
-        let layout = match texts.read(line, options.text_formats(), slots) {
+        let layout = match texts.read((whole, line), options.text_formats(), slots) {
             Found::Line(layout) => layout,
             Found::Other if line.starts_with('{') => shapes.read(line, options.max_nesting, slots)?,
             Found::Other | Found::Unsure => return None,

@@ -57,8 +57,13 @@ static DEFAULTS: LazyLock<Vec<TextFormat>> = LazyLock::new(|| {
 });
 
 impl TextFormats {
-    /// Reads a line into empty slots, by one of the configured formats or a default.
-    pub(crate) fn read<'a>(&mut self, line: &'a str, configured: &[TextFormat], slots: &mut Slots<'a>) -> Found<'_> {
+    /// Reads a line into empty slots, by one of the configured formats, which take it whole, or by a default, which takes it without blanks around it.
+    pub(crate) fn read<'a>(
+        &mut self,
+        (whole, line): (&'a str, &'a str),
+        configured: &[TextFormat],
+        slots: &mut Slots<'a>,
+    ) -> Found<'_> {
         // lines of a configured format may begin with anything
         if configured.is_empty() && !line.starts_with('[') {
             return Found::Other;
@@ -71,7 +76,7 @@ impl TextFormats {
         let defaults = configured.len();
         let mut found = None;
         for (place, compiled) in self.formats.iter().enumerate() {
-            match compiled.format.read(line, &mut self.spans) {
+            match compiled.format.read(if place < defaults { whole } else { line }, &mut self.spans) {
                 Read::Sure => {
                     found = Some(place);
                     break;
@@ -82,6 +87,7 @@ impl TextFormats {
             }
         }
         let Some(mut place) = found else { return Found::Other };
+        let line = if place < defaults { whole } else { line };
         if place > defaults {
             self.formats.swap(defaults, place);
             place = defaults;

@@ -13,7 +13,7 @@ fn entries(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
 #[test]
 fn a_scan_that_is_told_to_end_leaves_no_rows_behind() {
     let lines = std::fs::read(sample()).unwrap();
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-TERM", "-HUP"] {
         let temporary = tempfile::tempdir().unwrap();
         let mut scan = command(&["scan", "-"]);
         scan.env("TMPDIR", temporary.path()).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());

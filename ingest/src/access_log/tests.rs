@@ -426,6 +426,22 @@ fn json_of_strings_proves_nothing() {
 }
 
 #[test]
+fn an_empty_value_at_the_end_of_a_configured_format_is_one() {
+    let mut options = DecodeOptions::default();
+    let format = "%START_TIME%\t%RESPONSE_CODE%\t%REQ(USER-AGENT)%";
+    options.add_text_format(crate::TextFormat::compile(format).unwrap().with_omit_empty_values(true));
+    for line in
+        ["2026-11-22T14:39:24.727Z\t200\t", "2026-11-22T14:39:24.727Z\t200\t\r", "2026-11-22T14:39:24.727Z\t200\tcurl"]
+    {
+        let columns = columns_with(line, &options).unwrap();
+        assert_eq!(
+            (columns["response_code"].as_str(), columns.contains_key("user_agent")),
+            ("200", line.ends_with("curl"))
+        );
+    }
+}
+
+#[test]
 fn a_path_that_may_be_the_callers_word() {
     let keys = r#""response_code":200,"bytes_received":0,"bytes_sent":0,"duration":1,"downstream_local_address":"10.0.0.2:80","downstream_remote_address":"10.0.0.1:5000","method":"GET","path":"/healthz","protocol":"HTTP/1.1""#;
     let line =

@@ -64,10 +64,33 @@ fn a_long_line_keeps_a_sample_its_length_and_its_hash() {
     assert_eq!(*sha256, hex(&Sha256::digest(&input)));
 }
 
+/// What `copytruncate` leaves: more NULs than a line may have bytes, and the line that the writer went on with.
+#[test]
+fn nuls_before_a_line_are_passed_over() {
+    let input = [&[0; 100_000][..], b"abc\n\0\0\0\0def\n", &[0; 5000]].concat();
+    for size in [1, 100, 70_000, 200_000] {
+        let pieces: Vec<&[u8]> = input.chunks(size).collect();
+        let seen = split(10, &pieces);
+        let shown: Vec<_> = seen
+            .iter()
+            .map(|(number, offset, span, text, long)| (*number, *offset, *span, text.as_slice(), long.is_some()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (1, 100_000, 100_004, b"abc".as_slice(), false),
+                (2, 100_008, 8, b"def".as_slice(), false),
+                (3, 105_012, 5000, b"".as_slice(), false),
+            ],
+            "{size}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn any_cutting_yields_the_same_lines(
-        input in "[a\r\n\u{feff}]{0,60}", size in 1usize..9, max in 0usize..9, first in 1usize..9, block in 1usize..20,
+        input in "[a\0\r\n\u{feff}]{0,60}", size in 1usize..9, max in 0usize..9, first in 1usize..9, block in 1usize..20,
     ) {
         let whole = split(max, &[input.as_bytes()]);
         let pieces: Vec<&[u8]> = input.as_bytes().chunks(size).collect();

@@ -27,6 +27,8 @@ pub(super) struct Gunzip {
     deflate: Decompress,
     crc: Crc,
     piece: Vec<u8>,
+    /// A member has ended: zeros that pad it are passed over, as gzip(1) does.
+    padded: bool,
 }
 
 /// Which part of a member comes next.
@@ -67,6 +69,7 @@ impl Default for Gunzip {
             deflate: Decompress::new(false),
             crc: Crc::new(),
             piece: vec![0; PIECE],
+            padded: false,
         }
     }
 }
@@ -85,6 +88,10 @@ impl Gunzip {
     ) -> Result<(), Error> {
         while !bytes.is_empty() {
             bytes = match &mut self.state {
+                State::Start(_, 0) if self.padded && bytes.first() == Some(&0) => {
+                    let zeros = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+                    bytes.get(zeros..).unwrap_or_default()
+                }
                 State::Start(first, have) => {
                     let rest = fill(first, have, bytes);
                     let (first, have) = (*first, *have);
@@ -208,6 +215,7 @@ impl Gunzip {
             return Err(Error::Corrupt("the checksum does not match".to_owned()));
         }
         self.state = State::Start([0; 10], 0);
+        self.padded = true;
         Ok(())
     }
 }

@@ -69,6 +69,20 @@ fn members_and_frames_follow_each_other() {
 }
 
 #[test]
+fn zeros_pad_members_as_gzip_has_it() {
+    let padded = [gzip(b"one\n"), vec![0; 700], gzip(b"two\n"), vec![0; 3]].concat();
+    for size in [1, 7, 4096] {
+        let (out, ended) = inflate(Inflater::new(None), &padded, size);
+        assert_eq!((out.as_slice(), ended.is_ok()), (b"one\ntwo\n".as_slice(), true));
+    }
+    // but nothing else follows a member, and nothing precedes the first
+    for damaged in [[gzip(b"one\n"), vec![0, 0, 1]].concat(), [vec![0; 2], gzip(b"one\n")].concat()] {
+        let told = Inflater::with_encoding(Encoding::Gzip, None);
+        assert!(inflate(told, &damaged, 4096).1.is_err());
+    }
+}
+
+#[test]
 fn told_encodings_are_not_guessed() {
     let bytes = gzip(b"x");
     let plain = Inflater::with_encoding(Encoding::Plain, None);

@@ -1,4 +1,4 @@
-//! What a detection's SQL may be: one query over `requests`, `access_logs` and `rejects` that is a pure function of their rows.
+//! What a detection's SQL may be: one query over `requests` and `access_logs` that is a pure function of their rows.
 //!
 //! Refused, each by name: another statement, a function that is not a pure function of its arguments (`now()`, `current_date`, `random()`,
 //! `uuid()`), a missing output column, a `{name}` in the summary that is no column.
@@ -41,7 +41,9 @@ pub enum CheckError {
         expected: &'static str,
     },
     /// It reads something other than the logs.
-    #[error("its SQL reads '{0}': a detection reads requests, access_logs and rejects")]
+    #[error(
+        "its SQL reads '{0}': a detection reads requests and access_logs (of rejects there is the summary, and the table rejects for 'sql')"
+    )]
     Table(String),
     /// The summary names something that is not there.
     #[error("its summary names {{{0}}}, which its SQL does not return")]
@@ -89,7 +91,7 @@ fn foreign(plan: &LogicalPlan) -> Result<Option<String>, DataFusionError> {
     let mut found = None;
     plan.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node
-            && !["requests", "access_logs", "rejects"].contains(&scan.table_name.table())
+            && !["requests", "access_logs"].contains(&scan.table_name.table())
         {
             found = Some(scan.table_name.to_string());
             return Ok(TreeNodeRecursion::Stop);

@@ -92,7 +92,9 @@ async fn everything_planted_is_found_and_nothing_else(run: &Run, format: Format)
     let ambiguous: Vec<&Finding> =
         findings.iter().filter(|finding| finding.detection == detection::AMBIGUOUS_LINE).collect();
     assert_eq!(ambiguous.len(), usize::from(format == Format::IstioText), "{ambiguous:#?}");
-    ambiguous.iter().for_each(|finding| drop(unexplained.remove(finding.id.as_str())));
+    for finding in ambiguous {
+        unexplained.remove(finding.id.as_str());
+    }
     assert!(unexplained.is_empty(), "{format:?}: reported, but not planted: {unexplained:#?}");
 }
 

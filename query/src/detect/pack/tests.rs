@@ -81,6 +81,7 @@ async fn a_bad_one_is_refused_by_name_and_the_others_stay() {
         ("text.sql", evil("count(*) AS count", "min(path) AS count"), "'count'"),
         ("evidence.sql", evil("array_agg(log_id) AS evidence", "min(log_id) AS evidence"), "'evidence'"),
         ("schema.sql", evil("FROM requests", "FROM requests, information_schema.tables"), "information_schema"),
+        ("rejects.sql", evil("FROM requests", "FROM requests, rejects"), "'rejects'"),
         ("summary.sql", detection("evil", GOOD).replace("{source} {count}", "{who}"), "{who}"),
     ] {
         pack.add(&sql, name, &text).await;
