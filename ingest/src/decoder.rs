@@ -87,6 +87,7 @@ impl Decoder {
                 envelopes: Envelopes::new(longest_line(&options)),
                 fast: Some(Fast::default()),
                 options,
+                node: Node::of_path(&source).map(Arc::new),
                 source,
                 received_at,
                 full: VecDeque::new(),
@@ -147,6 +148,8 @@ struct Assembly {
     fast: Option<Fast>,
     envelopes: Envelopes,
     source: String,
+    /// The pod whose log the source is, by its path.
+    node: Option<Arc<Node<'static>>>,
     received_at: DateTime<Utc>,
     builder: BatchBuilder,
     full: VecDeque<AccessLogBatch>,
@@ -216,14 +219,16 @@ impl Assembly {
                 self.plain_line(at, bytes, (&node, envelope), &|| Sample::of(bytes));
             }
             Unwrapped::Record(Record { text: Cow::Borrowed(text), node, begun_at, envelope }) => {
+                let by_path = self.node_by_path(&node, envelope);
+                let node = by_path.as_deref().unwrap_or(&node);
                 let line = in_block(text);
                 let known = match node.is_nobody() {
                     true => line.and_then(|line| self.known_line(begun_at.line, line, &NOBODY, slots)),
-                    false => line.and_then(|line| self.known_line(begun_at.line, line, &node, &mut Slots::new())),
+                    false => line.and_then(|line| self.known_line(begun_at.line, line, node, &mut Slots::new())),
                 };
                 match known {
                     Some(format) => self.builder.count_format(format, envelope),
-                    None => self.plain_line(begun_at, text, (&node, envelope), &|| Sample::of(bytes)),
+                    None => self.plain_line(begun_at, text, (node, envelope), &|| Sample::of(bytes)),
                 }
             }
             Unwrapped::Record(record) => self.made(&record, Some((at, bytes))),
@@ -231,9 +236,17 @@ impl Assembly {
         }
     }
 
+    /// Who logged a record of a container's file whose envelope does not say it.
+    fn node_by_path(&self, node: &Node<'_>, envelope: Envelope) -> Option<Arc<Node<'static>>> {
+        let of_a_container = matches!(envelope, Envelope::Cri | Envelope::Docker);
+        self.node.clone().filter(|_| of_a_container && node.is_nobody())
+    }
+
     /// A record that was put together; `line` is the one that ended it.
     fn made(&mut self, record: &Record<'_>, line: Option<(At, &[u8])>) {
         let Record { text, node, begun_at, envelope } = record;
+        let by_path = self.node_by_path(node, *envelope);
+        let node = by_path.as_deref().unwrap_or(node);
         // what the line says by itself is rejected as the line
         let raw = line.filter(|(at, _)| at == begun_at).map_or(text.as_ref(), |(_, bytes)| bytes);
         let line = std::str::from_utf8(text).ok();

@@ -72,7 +72,7 @@ impl<'a> Fields<'a> {
             field.text = Cow::Owned(redacted);
         }
         for (_, text) in &mut self.further {
-            if let Cow::Owned(redacted) = redaction.jwt_only(text) {
+            if let Cow::Owned(redacted) = redaction.words(text) {
                 *text = Cow::Owned(redacted);
             }
         }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! path, referer, redirect target   text      ─┐                        /cb?state=7&code=[redacted]
-//! user agent, authority, SNI, ...  jwt_only   ├▶ JWTs ─▶ parameters    [redacted-jwt]
+//! user agent, authority, SNI, ...  words      ├▶ JWTs ─▶ parameters    [redacted-jwt]
 //! extra, any other JSON            json       │          members       {"authorization":"[redacted]"}
 //! the bytes of a reject            bytes     ─┘          all of these
 //! ```
@@ -17,7 +17,7 @@
 //! * A JWT is told by its shape: `eyJ` starts the base64url of `{"`. So is one whose dots are percent-encoded.
 //!
 //! Invariants: nothing is added where nothing was found (the value comes back borrowed); redacting twice is redacting once; time is linear in
-//! the length, whatever the bytes. Absent on purpose: secrets in path segments, in the user part of a URL, and in JSON within a JSON string.
+//! the length, whatever the bytes. Absent on purpose: secrets in path segments, and in JSON within a JSON string.
 
 mod json;
 mod jwt;
@@ -25,6 +25,7 @@ mod names;
 mod params;
 mod raw;
 mod splice;
+mod user;
 
 use std::borrow::Cow;
 
@@ -194,19 +195,22 @@ impl Redaction {
         } else if PROXYS_OWN.has(key) {
             Cow::Borrowed(value)
         } else {
-            self.jwt_only(value)
+            self.words(value)
         }
     }
 
-    /// Any other text that a caller controls: JWTs are replaced.
+    /// Any other text that a caller controls: JWTs, values of what looks like a sensitive parameter, credentials behind their scheme.
     #[inline]
-    pub(crate) fn jwt_only<'a>(&self, value: &'a str) -> Cow<'a, str> {
-        match &self.names {
-            Some(_) if memchr::memchr(b'J', value.as_bytes()).is_some() => {
-                splice::as_text(value, jwt::redact(value.as_bytes()))
-            }
-            _ => Cow::Borrowed(value),
+    pub(crate) fn words<'a>(&self, value: &'a str) -> Cow<'a, str> {
+        let Some(names) = &self.names else { return Cow::Borrowed(value) };
+        let first = value.as_bytes().first();
+        let may_be_credentials = matches!(first, Some(b'B' | b'b'));
+        if !may_be_credentials && memchr::memchr2(b'J', b'=', value.as_bytes()).is_none() {
+            return Cow::Borrowed(value);
         }
+        let redacted = jwt::redact(value.as_bytes());
+        let redacted = then(redacted, |text| splice(text, raw::scheme_and_credentials(text), VALUE));
+        splice::as_text(value, then(redacted, |text| splice(text, params::of_raw(text, names), VALUE)))
     }
 
     /// A JSON text: its strings as [`text`](Redaction::text), and every string under a sensitive key. What was JSON still is.
@@ -230,12 +234,17 @@ impl Default for Redaction {
 /// JWTs first: what they leave behind may end a name, never the other way round.
 #[inline]
 fn url<'a>(value: &'a str, names: &Names) -> Cow<'a, str> {
-    // a parameter has a `=`, percent-encoded or not, and a JWT has a `J`: most paths have neither
-    if memchr::memchr3(b'=', b'%', b'J', value.as_bytes()).is_none() {
+    // a parameter has a `=`, percent-encoded or not, a JWT has a `J`, a user's part an `@`, and credentials start with their scheme: most paths
+    // have none of them
+    let bytes = value.as_bytes();
+    let other = matches!(bytes.first(), Some(b'B' | b'b')) || memchr::memchr(b'@', bytes).is_some();
+    if !other && memchr::memchr3(b'=', b'%', b'J', bytes).is_none() {
         return Cow::Borrowed(value);
     }
-    let redacted = then(jwt::redact(value.as_bytes()), |text| splice(text, params::of_url(text, names), VALUE));
-    splice::as_text(value, redacted)
+    let redacted = jwt::redact(bytes);
+    let redacted = then(redacted, |text| splice(text, raw::scheme_and_credentials(text), VALUE));
+    let redacted = then(redacted, |text| splice(text, user::passwords(text), VALUE));
+    splice::as_text(value, then(redacted, |text| splice(text, params::of_url(text, names), VALUE)))
 }
 
 #[cfg(test)]

@@ -153,5 +153,9 @@ pub(crate) fn is_harmless(slots: &Slots<'_>, key: Key, redaction: &Redaction) ->
 
 /// Whether a text lacks what every secret in a text has.
 fn is_plain(text: Option<&str>) -> bool {
-    memchr::memchr3(b'J', b'=', b'%', text.unwrap_or_default().as_bytes()).is_none()
+    let bytes = text.unwrap_or_default().as_bytes();
+    let starts_as_credentials = matches!(bytes.first(), Some(b'B' | b'b'));
+    !starts_as_credentials
+        && memchr::memchr3(b'J', b'=', b'%', bytes).is_none()
+        && memchr::memchr(b'@', bytes).is_none()
 }

@@ -244,7 +244,7 @@ fn derive(line: Line<'_, '_>, cluster_domain: &str, row: &mut Row<'_>) {
 
 /// A text in which the other end may have a say, without secrets.
 fn redacted<'a>(text: Cow<'a, str>, redaction: &Redaction) -> Cow<'a, str> {
-    match redaction.jwt_only(&text) {
+    match redaction.words(&text) {
         Cow::Owned(redacted) => Cow::Owned(redacted),
         Cow::Borrowed(_) => text,
     }

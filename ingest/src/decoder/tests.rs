@@ -275,3 +275,23 @@ fn formats_and_envelopes_are_counted() {
         assert_eq!((counted, batch.rejects.num_rows()), (batch.rows.num_rows() as u64, 1));
     }
 }
+
+#[test]
+fn a_containers_file_says_by_its_path_who_logged() {
+    let path = "/var/log/pods/shop_orders-7d9f-x_0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0/istio-proxy/0.log";
+    let record = r#"{"start_time":"2026-11-22T14:39:24.727Z","method":"GET"}"#;
+    let named = r#"{"start_time":"2026-11-22T14:39:24.727Z","method":"GET","pod_name":"own"}"#;
+    let cri = |record: &str| format!("2026-11-22T14:39:24.727123456Z stdout F {record}\n");
+    let input = [cri(record), cri(record), cri(named), format!("{record}\n")].concat();
+    for decoder in [Decoder::new, Decoder::reference] {
+        let mut decoder = decoder(Arc::new(DecodeOptions::default()), path.to_owned(), DateTime::UNIX_EPOCH);
+        decoder.push(input.as_bytes());
+        let rows = decoder.finish().unwrap().rows;
+        let text = |name: &str| {
+            let column = rows.column_by_name(name).unwrap().as_string_view();
+            column.iter().map(|text| text.unwrap_or("-").to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(text("node_pod"), ["orders-7d9f-x", "orders-7d9f-x", "own", "-"]);
+        assert_eq!(text("node_namespace"), ["shop", "shop", "shop", "-"]);
+    }
+}

@@ -29,6 +29,25 @@ impl<'a> Node<'a> {
         names.into_iter().filter_map(|(key, name)| Some((key, name?)))
     }
 
+    /// The pod whose log the file of that path is, as the kubelet calls it: `/var/log/pods/<namespace>_<pod>_<uid>/<container>/0.log`, or
+    /// `/var/log/containers/<pod>_<namespace>_<container>-<id>.log`.
+    pub(crate) fn of_path(path: &str) -> Option<Node<'static>> {
+        let own = |text: &str| name(Cow::Owned(text.to_owned()));
+        let parts: Vec<&str> = path.split('/').collect();
+        if let [.., folder, container, _file] = parts.as_slice()
+            && let [namespace, pod, uid] = folder.split('_').collect::<Vec<_>>().as_slice()
+            && uid.len() >= 32
+            && uid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        {
+            return Some(Node { pod: own(pod), namespace: own(namespace), container: own(container), host: None });
+        }
+        let (container, _) = parts.last()?.split_once(".log")?;
+        let (names, id) = container.rsplit_once('-')?;
+        let [pod, namespace, container] = names.split('_').collect::<Vec<_>>()[..] else { return None };
+        let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id.then(|| Node { pod: own(pod), namespace: own(namespace), container: own(container), host: None })
+    }
+
     /// This node, with the names that only the other one has.
     pub(super) fn or(self, other: Node<'a>) -> Node<'a> {
         Node {
@@ -69,4 +88,38 @@ impl<'a> Node<'a> {
 /// A name; `None` for what is too long to be one, so that whatever is kept of a node is small.
 pub(super) fn name(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
     (1..=LONGEST).contains(&text.len()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn the_kubelet_names_files_after_pods() {
+        let id = "0123456789abcdef".repeat(4);
+        for (path, expected) in [
+            (
+                "/var/log/pods/shop_orders-7d9f-x_0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0/istio-proxy/0.log",
+                Some("shop/orders-7d9f-x/istio-proxy"),
+            ),
+            (
+                "pods/kube-system_etcd-n1_0f1e2d3c4b5a69788796a5b4c3d2e1f0/etcd/12.log.20261128-120000.gz",
+                Some("kube-system/etcd-n1/etcd"),
+            ),
+            (
+                &format!("/var/log/containers/orders-7d9f-x_shop_istio-proxy-{id}.log"),
+                Some("shop/orders-7d9f-x/istio-proxy"),
+            ),
+            ("/var/log/pods/shop_orders/istio-proxy/0.log", None),
+            ("a_b_c/istio-proxy/0.log", None),
+            ("orders_shop_istio-proxy-1.log", None),
+            ("access.log", None),
+            ("-", None),
+        ] {
+            let shown = Node::of_path(path)
+                .map(|node| [node.namespace, node.pod, node.container].map(Option::unwrap).join("/"));
+            assert_eq!(shown.as_deref(), expected, "{path}");
+        }
+    }
 }

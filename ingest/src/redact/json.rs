@@ -26,6 +26,16 @@ pub(super) fn redact<'a>(json: &'a str, names: &Names) -> Cow<'a, str> {
         let start = at;
         at += 1;
         if *byte != b'"' {
+            if secret.next
+                && let Some(end) = number_end(bytes, start)
+            {
+                at = end;
+                redacted.push_str(json.get(kept..start).unwrap_or_default());
+                push_json_string(&mut redacted, VALUE);
+                kept = at;
+                secret.next = false;
+                continue;
+            }
             secret.pass(*byte);
             continue;
         }
@@ -88,6 +98,18 @@ impl Secret {
             _ => {}
         }
     }
+}
+
+/// The place behind a number that begins there and is a member's whole value.
+fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    let (before, rest) = bytes.split_at_checked(start)?;
+    let follows_key = before.iter().rev().find(|byte| !blank(byte)) == Some(&b':');
+    let of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+    let length = rest.iter().position(|byte| !of_number(byte)).unwrap_or(rest.len());
+    let ends = rest.get(length..)?.iter().find(|byte| !blank(byte)).is_none_or(|byte| matches!(byte, b',' | b'}'));
+    let is_number = matches!(rest.first(), Some(b'0'..=b'9' | b'-'));
+    (follows_key && is_number && ends).then_some(start + length)
 }
 
 /// The place behind the closing quote.

@@ -54,7 +54,8 @@ fn encoded(text: &[u8], at: usize) -> Sign {
 enum Kind {
     /// A URL, whole: up to `path_end` a `/` separates, too.
     Url { path_end: usize },
-    /// Any bytes, in which URLs may stand: they end at a quote, a blank, a backslash, a control character.
+    /// Any bytes, in which URLs may stand: they end at a quote, a blank, a backslash, a control character. A name may also stand behind a blank,
+    /// alone: there `code=403` is a status, as in JSON.
     Raw,
 }
 
@@ -73,9 +74,16 @@ fn has_path(text: &[u8]) -> bool {
     memchr::memchr(b'/', end.and_then(|end| start.get(..end)).unwrap_or(start)).is_some()
 }
 
-/// The values in what may be no URL at all: here a name follows a separator or a quote.
+/// The values in what may be no URL at all: here a name follows a separator, a quote or a blank.
 pub(super) fn of_raw<'a>(text: &'a [u8], names: &'a Names) -> impl Iterator<Item = Range<usize>> + 'a {
     Values { text, names, kind: Kind::Raw, at: 0, from: 0, opens: false }
+}
+
+/// What a name stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opened {
+    Url,
+    Text,
 }
 
 struct Values<'a> {
@@ -105,7 +113,10 @@ impl Iterator for Values<'_> {
             self.at = place + length;
             match means {
                 b'=' => {
-                    let sensitive = self.name(place).is_some_and(|name| self.names.parameter(name));
+                    let sensitive = self.name(place).is_some_and(|(name, opened)| match opened {
+                        Opened::Url => self.names.parameter(name),
+                        Opened::Text => self.names.member(name),
+                    });
                     let value = self.at..if sensitive { self.value_end(self.at, depth) } else { self.at };
                     self.at = value.end;
                     self.from = value.end;
@@ -137,16 +148,18 @@ impl Values<'_> {
         sign(self.text, at)
     }
 
-    /// The name before the `=` at that place, if there is one.
-    fn name(&self, equals: usize) -> Option<&[u8]> {
+    /// The name before the `=` at that place, if there is one, and what it stands in.
+    fn name(&self, equals: usize) -> Option<(&[u8], Opened)> {
         let before = self.text.get(self.from..equals)?;
         let separator = before.iter().enumerate().rposition(|(at, byte)| match self.kind {
             Kind::Url { path_end } => separates(*byte) || *byte == b'/' && self.from + at < path_end,
             Kind::Raw => separates(*byte) || ends_raw(*byte),
         });
         match separator.and_then(|at| Some((before.get(at)?, before.get(at + 1..)?))) {
-            Some((byte, name)) => (*byte == b'"' || !ends_raw(*byte)).then_some(name),
-            None => self.opens.then_some(before),
+            Some((b' ', name)) => Some((name, Opened::Text)),
+            Some((byte, name)) => (*byte == b'"' || !ends_raw(*byte)).then_some((name, Opened::Url)),
+            None if self.opens => Some((before, Opened::Url)),
+            None => (self.kind == Kind::Raw && self.from == 0).then_some((before, Opened::Text)),
         }
     }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::names::Names;
 use super::splice::{splice, then};
-use super::{VALUE, jwt, params};
+use super::{VALUE, jwt, params, user};
 use crate::fields::is_null;
 
 /// The header whose value is a scheme and credentials.
@@ -24,6 +24,7 @@ const FILL: usize = 8;
 pub(super) fn redact<'a>(raw: &'a [u8], names: &Names) -> Cow<'a, [u8]> {
     let redacted = jwt::redact(raw);
     let redacted = then(redacted, |raw| splice(raw, credentials(raw), VALUE));
+    let redacted = then(redacted, |raw| splice(raw, user::passwords(raw), VALUE));
     let redacted = then(redacted, |raw| splice(raw, members(raw, names), VALUE));
     then(redacted, |raw| splice(raw, params::of_raw(raw, names), VALUE))
 }
@@ -60,6 +61,13 @@ fn behind_scheme(raw: &[u8], at: usize) -> Option<Range<usize>> {
     let length = rest.iter().position(ends).unwrap_or(rest.len());
     let value = rest.get(..length)?;
     (blanks > 0 && length > 0 && value != VALUE.as_bytes()).then_some(start..start + length)
+}
+
+/// What stands behind a scheme in a text that is nothing but these two: `Bearer abcdefgh`.
+pub(super) fn scheme_and_credentials(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    const SHORTEST: usize = 8;
+    let whole = behind_scheme(text, 0).filter(|value| value.end == text.len() && value.len() >= SHORTEST);
+    whole.into_iter()
 }
 
 fn fill<'a>(bytes: impl Iterator<Item = &'a u8>) -> usize {

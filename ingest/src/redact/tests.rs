@@ -95,10 +95,44 @@ fn tokens_by_their_shape() {
     ] {
         assert_eq!(text(&given), redacted, "{given}");
         if !redacted.contains("[redacted]") {
-            assert_eq!(Redaction::default().jwt_only(&given), redacted, "{given}");
+            assert_eq!(Redaction::default().words(&given), redacted, "{given}");
         }
     }
-    assert_eq!(Redaction::default().jwt_only("a?token=b"), "a?token=b");
+}
+
+#[test]
+fn words_that_a_caller_writes() {
+    for (given, redacted) in [
+        ("curl/8 token=abc x", "curl/8 token=[redacted] x"),
+        ("password=abc", "password=[redacted]"),
+        ("a?token=b", "a?token=[redacted]"),
+        ("sid=1; token=abc; x=2", "sid=1; token=[redacted]; x=2"),
+        ("Bearer abcdefgh", "Bearer [redacted]"),
+        ("basic YWJjOmRlZg==", "basic [redacted]"),
+        // a status, words of a sentence, too short to be a credential
+        ("x code=403 y", "x code=403 y"),
+        ("Bearer of bad news", "Bearer of bad news"),
+        ("Basic auth", "Basic auth"),
+        ("Mozilla/5.0 (X11; Linux x86_64)", "Mozilla/5.0 (X11; Linux x86_64)"),
+    ] {
+        assert_eq!(Redaction::default().words(given), redacted, "{given}");
+    }
+}
+
+#[test]
+fn the_users_part_of_a_url() {
+    for (given, redacted) in [
+        ("https://user:pass@host/a?x=1", "https://user:[redacted]@host/a?x=1"),
+        ("https://user:p@ss:w@host", "https://user:[redacted]@host"),
+        ("/login?next=https://u:p@h/", "/login?next=https://u:[redacted]@h/"),
+        ("https://user@host:8080/a", "https://user@host:8080/a"),
+        ("https://host:8080/a@b:c", "https://host:8080/a@b:c"),
+        ("https://user:@host", "https://user:@host"),
+        ("a@b:c@d", "a@b:c@d"),
+    ] {
+        assert_eq!(text(given), redacted, "{given}");
+        assert_eq!(bytes(&format!("x \"{given}\"")), format!("x \"{redacted}\""));
+    }
 }
 
 #[test]
@@ -115,7 +149,8 @@ fn strings_and_members_of_json() {
             r#"{"auth":{"user":"a","password":{"b":["c",1,null,true,"",{"d":"-"}]}},"e":"f"}"#,
             r#"{"auth":{"user":"[redacted]","password":{"b":["[redacted]",1,null,true,"",{"d":"-"}]}},"e":"f"}"#,
         ),
-        (r#"{"otp":123456,"a":"b"}"#, r#"{"otp":123456,"a":"b"}"#),
+        (r#"{"otp":123456,"pin": -1.5e3 ,"a":"b"}"#, r#"{"otp":"[redacted]","pin": "[redacted]" ,"a":"b"}"#),
+        (r#"{"token":true,"x":"Bearer abcdefgh"}"#, r#"{"token":true,"x":"Bearer [redacted]"}"#),
         (
             r#"{"x-api-key":"a","apiKey":"b","request.headers.cookie":"c"}"#,
             r#"{"x-api-key":"[redacted]","apiKey":"[redacted]","request.headers.cookie":"[redacted]"}"#,
@@ -124,7 +159,7 @@ fn strings_and_members_of_json() {
         (r#"{"code":"UNAVAILABLE","key":"a","state":"b"}"#, r#"{"code":"UNAVAILABLE","key":"a","state":"b"}"#),
         (r#"{"/?token=a":{"b":"c"}}"#, r#"{"/?token=[redacted]":{"b":"c"}}"#),
         (r#"{"token":[],"a":"b"}"#, r#"{"token":[],"a":"b"}"#),
-        (r#"[{"token":1},"a",{"b":"c"}]"#, r#"[{"token":1},"a",{"b":"c"}]"#),
+        (r#"[{"token":1},"a",{"b":"c"}]"#, r#"[{"token":"[redacted]"},"a",{"b":"c"}]"#),
         (jwt.as_str(), r#"{"a":["[redacted-jwt]"]}"#),
         // no JSON, or none that can be decoded
         (r#""\ud83d?token=a""#, r#""[redacted]""#),
@@ -155,7 +190,7 @@ fn what_looks_like_a_secret_in_any_bytes() {
         ("-H 'authorization: basic YQ=='", "-H 'authorization: basic [redacted]'"),
         ("?authorization=Bearer abc d", "?authorization=[redacted] [redacted] d"),
         ("a Bearer b, Basic c", "a Bearer b, Basic c"),
-        ("token=a code=403 msg=\"x\"", "token=a code=403 msg=\"x\""),
+        ("token=a code=403 msg=\"x\"", "token=[redacted] code=403 msg=\"x\""),
         (line.as_str(), r#""GET /[redacted-jwt] HTTP/1.1""#),
     ] {
         assert_eq!(bytes(given), redacted, "{given}");
@@ -188,7 +223,7 @@ fn which_names() {
     assert_eq!(none.names().count(), 0);
     let line = format!(r#"{{"token":"a","b":"?token={TOKEN}"}}"#);
     assert_eq!(none.text(&line), line);
-    assert_eq!(none.jwt_only(&line), line);
+    assert_eq!(none.words(&line), line);
     assert_eq!(none.json(&line), line);
     assert_eq!(*none.bytes(line.as_bytes()), *line.as_bytes());
 }
@@ -200,7 +235,7 @@ fn hostile_megabytes() {
     let start = Instant::now();
     let redact = |hostile: &str| {
         redaction.text(hostile);
-        redaction.jwt_only(hostile);
+        redaction.words(hostile);
         redaction.json(hostile);
         redaction.bytes(hostile.as_bytes());
     };
@@ -357,11 +392,16 @@ fn json_text() -> impl Strategy<Value = String> {
     })
 }
 
-/// What is left of a JSON text without its strings: numbers and structure, byte for byte.
+/// What is left of a JSON text without its strings and numbers: a `"` for each.
 fn frame(json: &str) -> String {
     let mut frame = String::new();
-    let mut rest = json.chars();
+    let mut rest = json.chars().peekable();
     while let Some(c) = rest.next() {
+        if c.is_ascii_digit() {
+            while rest.next_if(|c| c.is_ascii_digit() || matches!(c, 'e' | '.')).is_some() {}
+            frame.push('"');
+            continue;
+        }
         frame.push(c);
         if c == '"' {
             while let Some(c) = rest.next().filter(|c| *c != '"') {
@@ -395,7 +435,7 @@ proptest! {
         prop_assume!(!value.contains("eyJ"));
         let redaction = Redaction::default();
         prop_assert!(matches!(redaction.text(&value), Cow::Borrowed(same) if same == value));
-        prop_assert!(matches!(redaction.jwt_only(&value), Cow::Borrowed(same) if same == value));
+        prop_assert!(matches!(redaction.words(&value), Cow::Borrowed(same) if same == value));
         prop_assert!(matches!(redaction.bytes(value.as_bytes()), Cow::Borrowed(same) if same == value.as_bytes()));
         let object = format!("{{\"xyz\":{}}}", json_string(&value));
         prop_assert!(matches!(redaction.json(&object), Cow::Borrowed(same) if same == object));
