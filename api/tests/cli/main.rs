@@ -134,7 +134,7 @@ fn exit_codes_tell_what_happened() {
     std::fs::write(path("detections/bad.sql"), "SELECT 1").unwrap();
     let line = r#"[2026-11-23T12:00:00.000Z] "GET /x HTTP/1.1" 200 - via_upstream - "-" 0 5 1 1 "-" "-" "-" "-" "-" - - - - - -"#;
     let (halves, talk) = (path("halves.log"), path("talk.log"));
-    std::fs::write(&halves, format!("{line}\n{}\n", &line[..60])).unwrap();
+    std::fs::write(&halves, format!("{line}\n{}\n", line.get(..60).unwrap())).unwrap();
     std::fs::write(&talk, format!("[2026-11-23 12:00:00.000][1][info][main] starting\n{line}\n")).unwrap();
     let sample = sample().to_str().unwrap().to_owned();
     let data = path("data");

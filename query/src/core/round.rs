@@ -185,7 +185,7 @@ async fn look_at(
             let rows = core.sql.spawn(async move { all.of(&own) }).await;
             Rows::Read(rows.map_err(|error| DataFusionError::External(Box::new(error)))??)
         }
-        Rows::Stored(snapshot) => Rows::Stored(*snapshot),
+        Rows::Stored(snapshot) => Rows::Stored(snapshot),
     };
     for window in windows {
         if core.stopping.load(Ordering::Acquire) {

@@ -301,7 +301,7 @@ fn objects() -> Vec<Case> {
         reject("comment behind", r#"{"start_time":5} // c"#, NotJson),
         reject("comment of a script", r#"{"start_time":5 # c"#, NotJson),
         reject("garbage behind", r#"{"start_time":5}x"#, NotJson),
-        reject("NUL between tokens", "{\"start_time\":\05}", NotJson),
+        reject("NUL between tokens", "{\"start_time\":\0 5}", NotJson),
         reject("comma behind", r#"{"start_time":5},"#, NotJson),
         reject("two objects", r#"{"start_time":5}{"start_time":6}"#, NotJson),
         reject("two objects, a blank between", r#"{"start_time":5} {"start_time":6}"#, NotJson),
