@@ -24,7 +24,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 
 /// Rows that count: one line per request and reporter. A line without `access_log_type` is an End line.
 /// Source: `envoy.data.accesslog.v3.AccessLogType`.
@@ -141,6 +141,11 @@ impl Sql {
         rejects: Option<Arc<dyn TableProvider>>,
     ) -> Result<SessionContext> {
         self.tables(self.fresh(Size::Any)?, access_logs, rejects).await
+    }
+
+    /// All rows of a table, to be narrowed down.
+    pub(crate) fn read(&self, table: Arc<dyn TableProvider>) -> Result<DataFrame> {
+        self.fresh(Size::Any)?.read_table(table)
     }
 
     /// A session over few rows: one partition, no threads handing rows to each other.

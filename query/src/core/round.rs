@@ -221,7 +221,7 @@ async fn evaluate(
             prepared.evaluate(window, rows.slice(reach)).await
         }
         Rows::Stored(snapshot) => {
-            let rows = suspicious::with_signals(core, snapshot, reach, detection.header.signals).await;
+            let rows = suspicious::with_signals(core, snapshot, reach, detection.header.signals);
             core.engine.evaluate(detection, window, rows.map_err(failed)?.into_view()).await
         }
     }

@@ -46,8 +46,7 @@ impl Suspicious {
         most: usize,
     ) -> Result<Option<Self>, CoreError> {
         let time = |micros: i64| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
-        let frame = with_signals(core, snapshot, stretch, mask)
-            .await?
+        let frame = with_signals(core, snapshot, stretch, mask)?
             .filter(col("time").gt_eq(time(stretch.start())).and(col("time").lt(time(stretch.end()))))?
             .select_columns(columns)?;
         let work = core.sql.spawn(async move {
@@ -105,15 +104,14 @@ impl Suspicious {
 }
 
 /// The rows of a stretch, and of some time around it, that carry a signal of `mask`.
-pub(super) async fn with_signals(
+pub(super) fn with_signals(
     core: &Core,
     snapshot: &Snapshot,
     stretch: Window,
     mask: i64,
 ) -> Result<DataFrame, DataFusionError> {
-    let context = core.sql.over(snapshot.access_logs_between(stretch), None).await?;
     let wanted = datafusion::logical_expr::bitwise_and(col("signals"), lit(mask)).not_eq(lit(0_i64));
-    context.table("access_logs").await?.filter(wanted)
+    core.sql.read(snapshot.access_logs_between(stretch))?.filter(wanted)
 }
 
 /// The rows of a frame in compact batches; none if they take more than `most` bytes.
