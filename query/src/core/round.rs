@@ -1,7 +1,7 @@
 //! A round of detection: the touched windows of every detection, over rows that are read once.
 //!
 //! ```text
-//!  windows of all detections ─▶ spans of 2 h ─▶ stretches of time ─▶ suspicious rows, sorted, read once a stretch
+//!  windows of all detections ─▶ spans of 1 h ─▶ stretches of time ─▶ suspicious rows, sorted, read once a stretch
 //!                                                                       └─▶ detection × window: a slice of them ─▶ hits ─▶ findings
 //! ```
 //! Detections run beside each other, one detection's windows one after the other. What they find is taken in beside that, in the order of
@@ -35,7 +35,7 @@ const STRETCHES: usize = 64;
 /// Windows further apart than this, µs, are in two stretches.
 const GAP: i64 = 3_600_000_000;
 /// Windows that start in one span of this length, µs, are looked at together.
-const SPAN: i64 = 2 * 3_600_000_000;
+const SPAN: i64 = 3_600_000_000;
 /// Groups of spans at most: what is scattered over years is read in pieces that are so much longer.
 const GROUPS: usize = 128;
 /// Longest run of one detection over one window.

@@ -23,7 +23,7 @@ use crate::store::Snapshot;
 use crate::window::Window;
 
 /// Bytes of rows that are read into memory at most; where there are more, detections run over the store itself.
-pub(super) const MOST: usize = 96 << 20;
+pub(super) const MOST: usize = 64 << 20;
 
 /// Rows of a batch while they are read.
 const READ_BATCH: usize = 8192;
@@ -97,7 +97,8 @@ impl Suspicious {
         coalescer.finish_buffered_batch()?;
         let mut batches = Vec::new();
         while let Some(batch) = coalescer.next_completed_batch() {
-            batches.push(batch);
+            // its texts stand in blocks that were made for more
+            batches.push(compact(&batch)?);
         }
         Ok(Self { batches })
     }
