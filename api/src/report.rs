@@ -75,7 +75,7 @@ fn cards(numbers: &Numbers) -> Markup {
 }
 
 fn findings(scanned: &Scanned) -> Markup {
-    let (findings, incomplete): (&[Finding], _) = (&scanned.findings, scanned.incomplete());
+    let (findings, incomplete): (&[Finding], _) = (&scanned.findings, scanned.doubt());
     if findings.is_empty() {
         return html! { p { (nothing_found(incomplete.as_deref())) } };
     }

@@ -82,6 +82,12 @@ impl Scanned {
         unread.or_else(refused).or_else(|| self.failures.first().map(ToString::to_string))
     }
 
+    /// Why an absence of findings says less than it seems to.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        self.incomplete().or_else(|| self.unread_lines())
+    }
+
     /// Lines that are rejects although they look like access logs: a caller may have seen to it. (What is no access log, as what a proxy says about
     /// itself, is none of them.)
     #[must_use]

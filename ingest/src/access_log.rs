@@ -70,12 +70,14 @@ pub(crate) fn decode(
 ) -> Result<LineFormat, Refusal> {
     let line = utf8(line, context.options)?;
     let (whole, line) = (untrimmed(&line), trimmed(&line));
-    if crate::ztunnel::looks_like(line) {
-        return ztunnel_line(line, node, context, row).map(|()| LineFormat::of_ztunnel(line));
-    }
     let options = context.options;
     let mut fields = Fields::new();
-    match (text_formats::plain(whole, options.text_formats(), &mut fields), line.as_bytes().first()) {
+    let configured = text_formats::plain(whole, options.text_formats(), &mut fields);
+    // a configured format may begin with what a caller says, and that like a line of ztunnel's
+    if !matches!(configured, Some(Ok(()))) && crate::ztunnel::looks_like(line) {
+        return ztunnel_line(line, node, context, row).map(|()| LineFormat::of_ztunnel(line));
+    }
+    match (configured, line.as_bytes().first()) {
         (Some(Ok(())), _) => {}
         (_, Some(b'{')) => {
             let names = json::parse(line, options, &mut fields)?;
@@ -291,7 +293,7 @@ impl<'a> Line<'a> {
         let response_code = fields.take_integer(Key::ResponseCode);
         let filter_chain_not_found =
             log_type::filter_chain_not_found(fields.get(Key::ResponseFlags), fields.get(Key::ResponseCodeDetails));
-        let forgeable = signs.of_strings || fields.repeats(&[Key::AccessLogType]);
+        let forgeable = signs.of_strings || fields.is_ambiguous();
         let access_log_type = fields.get(Key::AccessLogType).filter(|name| !forgeable || log_type::is_end(name));
         let log_type = LogType::of(log_type::Signs {
             access_log_type,

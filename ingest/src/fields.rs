@@ -128,6 +128,10 @@ impl<'a> Fields<'a> {
             _ => slot.replace(field),
         };
         if let Some(Field { logged_as: Some(name), text, json }) = loser {
+            // two names say two things: a caller may have written one of them
+            if slot.as_ref().is_some_and(|winner| winner.text != text) {
+                self.further.push((key, text.clone()));
+            }
             let json = json.unwrap_or_else(|| json_string(&text));
             self.rest.push((name, json));
         }
@@ -151,11 +155,6 @@ impl<'a> Fields<'a> {
     /// The values of a repeated key after its first.
     pub(crate) fn further(&self, key: Key) -> impl Iterator<Item = &str> {
         self.further.iter().filter(move |(repeated, _)| *repeated == key).map(|(_, text)| text.as_ref())
-    }
-
-    /// Whether the line repeats one of the keys.
-    pub(crate) fn repeats(&self, keys: &[Key]) -> bool {
-        self.further.iter().any(|(key, _)| keys.contains(key))
     }
 
     /// Whether the line's format has the key.

@@ -48,8 +48,13 @@ pub(crate) fn parse<'a, 'o>(
         Refusal::new(RejectReason::NotJson, format!("{error} ({hint})"))
     };
     let Pairs { first: mut pairs, mut further } = serde_json::from_str(line).map_err(not_json)?;
+    let (mut strings, mut dashes) = (KeySet::EMPTY, KeySet::EMPTY);
     let line_names = options.names_of(|name| pairs.contains_key(name));
     let names = line_names.map;
+    fields.carry(line_names.carries);
+    if line_names.tied {
+        fields.doubt();
+    }
     if !further.is_empty() {
         // a key of the line that has the name of ours
         if let Some((name, raw)) = pairs.remove_entry(DUPLICATES) {
@@ -58,12 +63,15 @@ pub(crate) fn parse<'a, 'o>(
         for (name, values) in &further {
             let (Resolved::Canonical(key) | Resolved::Mapped(key)) = names.resolve(name) else { continue };
             for json in values {
-                fields.repeat(key, text_of(json.get()).map_err(not_json)?);
+                let text = text_of(json.get()).map_err(not_json)?;
+                if text == "-" && json.get().starts_with('"') {
+                    dashes = dashes.with(key);
+                }
+                fields.repeat(key, text);
             }
         }
         fields.keep(Cow::Borrowed(DUPLICATES), Cow::Owned(duplicates(&further)));
     }
-    let (mut strings, mut dashes) = (KeySet::EMPTY, KeySet::EMPTY);
     for (name, raw) in pairs {
         let resolved = names.resolve(&name);
         if let Resolved::Canonical(key) | Resolved::Mapped(key) = resolved {

@@ -10,6 +10,7 @@ use std::collections::HashSet;
 
 use crate::field_map::{FieldMap, FieldMapError};
 use crate::json_format::JsonFormat;
+use crate::key::KeySet;
 
 /// The names of every configured JSON format, and those that hold for any other line.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,8 @@ struct OfFormat {
     map: FieldMap,
     labels: HashSet<String>,
     original_path_first: bool,
+    /// Keys that its lines carry though they may be left out: what is not there is null.
+    carries: KeySet,
     /// Labels that every line has.
     required: HashSet<String>,
 }
@@ -35,6 +38,10 @@ pub(crate) struct LineNames<'n> {
     pub(crate) map: &'n FieldMap,
     /// Whether the format is known to log `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path.
     pub(crate) original_path_first: bool,
+    /// Keys that the line carries though it may leave them out.
+    pub(crate) carries: KeySet,
+    /// Another format fits as well.
+    pub(crate) tied: bool,
     names: &'n JsonNames,
 }
 
@@ -51,7 +58,8 @@ impl JsonNames {
         let never_null = format.never_null();
         let required = names(&|name| !omits_empty || never_null.contains(&name));
         let (labels, original_path_first) = (names(&|_| true), format.prefers_original_path());
-        self.formats.push(OfFormat { map, labels, original_path_first, required });
+        let carries = if omits_empty { format.carries() } else { KeySet::EMPTY };
+        self.formats.push(OfFormat { map, labels, original_path_first, carries, required });
         Ok(())
     }
 
@@ -62,12 +70,19 @@ impl JsonNames {
             let missing = format.required.len() - count(&format.required);
             (missing * 2 <= format.required.len()).then(|| (missing, std::cmp::Reverse(count(&format.labels)), format))
         });
-        let best = best.min_by_key(|(missing, present, _)| (*missing, *present));
+        let mut fitting: Vec<_> = best.collect();
+        fitting.sort_by_key(|(missing, present, _)| (*missing, *present));
+        let tied = matches!(fitting.as_slice(), [(a, b, _), (c, d, _), ..] if (a, b) == (c, d));
+        let best = fitting.first();
         match best {
             Some((.., format)) => {
-                LineNames { map: &format.map, original_path_first: format.original_path_first, names: self }
+                let OfFormat { map, original_path_first, carries, .. } = format;
+                let (original_path_first, carries) = (*original_path_first, *carries);
+                LineNames { map, original_path_first, carries, tied, names: self }
             }
-            None => LineNames { map: own, original_path_first: false, names: self },
+            None => {
+                LineNames { map: own, original_path_first: false, carries: KeySet::EMPTY, tied: false, names: self }
+            }
         }
     }
 

@@ -205,11 +205,14 @@ impl Redaction {
         let Some(names) = &self.names else { return Cow::Borrowed(value) };
         let first = value.as_bytes().first();
         let may_be_credentials = matches!(first, Some(b'B' | b'b'));
-        if !may_be_credentials && memchr::memchr2(b'J', b'=', value.as_bytes()).is_none() {
+        let other = memchr::memchr2(b'@', b':', value.as_bytes()).is_some();
+        if !may_be_credentials && !other && memchr::memchr2(b'J', b'=', value.as_bytes()).is_none() {
             return Cow::Borrowed(value);
         }
         let redacted = jwt::redact(value.as_bytes());
         let redacted = then(redacted, |text| splice(text, raw::scheme_and_credentials(text), VALUE));
+        let redacted = then(redacted, |text| splice(text, raw::credentials(text), VALUE));
+        let redacted = then(redacted, |text| splice(text, user::passwords(text), VALUE));
         splice::as_text(value, then(redacted, |text| splice(text, params::of_raw(text, names), VALUE)))
     }
 

@@ -51,6 +51,8 @@ struct Shape {
     layout: Layout,
     /// Of the format by whose names it is read.
     original_path_first: bool,
+    /// Keys that its lines carry though they may leave them out.
+    carries: KeySet,
 }
 
 /// Keys one after the other whose values were null.
@@ -179,7 +181,9 @@ impl Shape {
             at = end;
             if line.get(at..)? == "}" {
                 NullRun::find_all(line, &mut keys, &spans);
-                return Some(Shape { keys, layout, original_path_first: names.original_path_first });
+                let LineNames { original_path_first, carries, tied, .. } = names;
+                // which of two formats it is of is in doubt: the general parser says so
+                return (!tied).then_some(Shape { keys, layout, original_path_first, carries });
             }
         }
     }
@@ -276,7 +280,7 @@ impl Shape {
             return Fit::No;
         }
         slots.mark(present, quoted);
-        slots.carry(carried);
+        slots.carry(carried.union(self.carries));
         if is_of_strings(quoted, dashed) {
             slots.tell(LineFormat::StringJson, self.original_path_first);
             return Fit::Yes;

@@ -20,7 +20,8 @@ WITH unknown AS (
     SELECT
         log_id,
         time,
-        coalesce(source_principal, source_ip, 'unknown') AS source,
+        -- a principal that a caller may have written names nobody
+        coalesce(CASE WHEN NOT coalesce(has_flag(claims, 'source_principal'), false) THEN source_principal END, source_ip, 'unknown') AS source,
         coalesce(egress_host, destination_ip, 'unknown') AS host,
         destination_ip,
         egress = 'blackhole' AS blocked,

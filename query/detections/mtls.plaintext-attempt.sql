@@ -28,7 +28,7 @@ WITH plaintext AS (
             OR (reporter = 'ztunnel' AND rbac_decision = 'deny') AS rejected,
         log_type = 'listener' AS listener,
         -- kubelet's probe: it has no identity, so everything about it must fit, the whole path included: a user agent is anybody's to claim
-        starts_with(user_agent, 'kube-probe/') AND method = 'GET' AND coalesce(bytes_received, 0) = 0 AND coalesce(bytes_sent, 0) <= 4096
+        NOT coalesce(has_flag(claims, 'path'), false) AND starts_with(user_agent, 'kube-probe/') AND method = 'GET' AND coalesce(bytes_received, 0) = 0 AND coalesce(bytes_sent, 0) <= 4096
             AND regexp_like(path, '^/(healthz?|livez?|readyz?|liveness|readiness|startup|startupz|ping|status|((health|healthz|actuator/health|q/health)/(live|liveness|ready|readiness|startup|started))|actuator/health|q/health|-/(healthy|ready)|app-health/[a-z0-9-]+/(livez|readyz|startupz))?$') AS probe
     FROM requests
     WHERE time >= $window_start AND time < $window_end

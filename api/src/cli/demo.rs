@@ -21,7 +21,7 @@ pub(crate) async fn run(args: DemoArgs, clock: SharedClock) -> Result<Exit, CliE
     let core = Arc::new(Core::in_memory(Keep::All, options).await?);
     let decode = args.decode.options()?;
     let scanned = scan(&core, &[logs], decode.clone(), clock.as_ref()).await?;
-    render::print_with(|out| render::findings_table(&scanned.findings, scanned.incomplete().as_deref(), out))?;
+    render::print_with(|out| render::findings_table(&scanned.findings, scanned.doubt().as_deref(), out))?;
     render::print(&render::summary(&scanned))?;
     readable(&scanned)?;
     if !args.once {

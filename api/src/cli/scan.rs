@@ -56,7 +56,7 @@ async fn scan_into(folder: &Path, args: ScanArgs, clock: SharedClock) -> Result<
     let incomplete = scanned.incomplete();
     match args.output {
         FindingsOutput::Table => {
-            render::print_with(|out| render::findings_table(&scanned.findings, incomplete.as_deref(), out))?;
+            render::print_with(|out| render::findings_table(&scanned.findings, scanned.doubt().as_deref(), out))?;
             render::print(&render::summary(&scanned))?;
         }
         FindingsOutput::Ndjson => {

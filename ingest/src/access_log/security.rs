@@ -117,10 +117,10 @@ fn signals_of(
     transport: TransportSecurity,
     egress: Option<Egress>,
 ) -> i64 {
-    if !counts(line.access_log_type) {
-        return 0;
-    }
     let ambiguous = bit(line.fields.is_ambiguous(), signals::AMBIGUOUS);
+    if !counts(line.access_log_type) {
+        return ambiguous;
+    }
     let by_app = line.response_code == Some(403) && line.get(Key::ResponseCodeDetails) == Some("via_upstream");
     ambiguous
         | match reporter {

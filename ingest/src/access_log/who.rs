@@ -88,22 +88,6 @@ enum Identity {
     Unknown,
 }
 
-/// The keys that an identity rests on: certificates, whether the handshake completed, and whose line it is. Where a line
-/// repeats one, a caller may have written it.
-const IDENTITY: &[Key] = &[
-    Key::DownstreamPeerUriSan,
-    Key::DownstreamLocalUriSan,
-    Key::UpstreamPeerUriSan,
-    Key::UpstreamLocalUriSan,
-    Key::PeerPrincipal,
-    Key::LocalPrincipal,
-    Key::DownstreamTransportFailureReason,
-    Key::UpstreamTransportFailureReason,
-    Key::AccessLogType,
-    Key::UpstreamCluster,
-    Key::RouteName,
-];
-
 /// Sets the principals; says what the source's rests on.
 fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>) -> Identity {
     let server_side = line.has(Key::DownstreamPeerUriSan) || line.has(Key::DownstreamLocalUriSan);
@@ -115,19 +99,20 @@ fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>
         Some(Reporter::Source) => Key::UpstreamTransportFailureReason,
         _ => Key::DownstreamTransportFailureReason,
     };
-    let claimed = line.log_type == LogType::Listener
-        || line.has(failure)
-        || line.fields.repeats(IDENTITY)
-        || line.signs.of_strings;
-    let identity = match logged_source {
-        None => Identity::Unknown,
-        Some(_) if claimed => Identity::Claimed,
-        Some(_) => Identity::Verified,
-    };
-
+    let claimed =
+        line.log_type == LogType::Listener || line.has(failure) || line.fields.is_ambiguous() || line.signs.of_strings;
     let own = || own_principal(line);
+    let logged = logged_source.is_some();
     let source = logged_source.or_else(|| (reporter == Some(Reporter::Source)).then(own)?);
     let destination = logged_destination.or_else(|| (reporter == Some(Reporter::Destination)).then(own)?);
+    let identity = match (&source, logged) {
+        (None, _) => Identity::Unknown,
+        (Some(_), true) if claimed => Identity::Claimed,
+        (Some(_), true) => Identity::Verified,
+        // of the pod's own names; but they may be a caller's, too
+        (Some(_), false) if line.signs.of_strings => Identity::Claimed,
+        (Some(_), false) => Identity::Unknown,
+    };
     if let Some(source) = source {
         row.set(Col::IdentityVerified, Value::Boolean(identity == Identity::Verified));
         set_principal(

@@ -30,7 +30,7 @@ pub(super) fn redact<'a>(raw: &'a [u8], names: &Names) -> Cow<'a, [u8]> {
 }
 
 /// What stands behind `authorization: Bearer` and its like, in any of the ways to write a header.
-fn credentials(raw: &[u8]) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn credentials(raw: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {

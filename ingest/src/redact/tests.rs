@@ -108,6 +108,8 @@ fn words_that_a_caller_writes() {
         ("a?token=b", "a?token=[redacted]"),
         ("sid=1; token=abc; x=2", "sid=1; token=[redacted]; x=2"),
         ("Bearer abcdefgh", "Bearer [redacted]"),
+        ("curl Authorization: Bearer abc", "curl Authorization: Bearer [redacted]"),
+        ("bot (+https://user:pass@host/)", "bot (+https://user:[redacted]@host/)"),
         ("basic YWJjOmRlZg==", "basic [redacted]"),
         // a status, words of a sentence, too short to be a credential
         ("x code=403 y", "x code=403 y"),

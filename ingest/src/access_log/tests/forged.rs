@@ -10,7 +10,7 @@ fn repeated_keys_prove_nothing() {
         check(&line, &["identity_verified=false", "transport_security=tls"]);
         assert!(columns(&line)["extra"].starts_with(r#"{"duplicate_keys":{"downstream_peer_uri_san":["spiffe://"#));
     }
-    check(&recommended(&format!(r#"{INBOUND},{MTLS},"method":"PUT""#)), &["identity_verified=true", "method=GET"]);
+    check(&recommended(&format!(r#"{INBOUND},{MTLS},"method":"PUT""#)), &["identity_verified=false", "method=GET"]);
     let denied = r#""response_code_details":"rbac_access_denied_matched_policy[ns[a]-policy[b]-rule[0]]""#;
     let fine = r#""response_code_details":"via_upstream""#;
     let rbac = |result: &str| format!(r#""rbac":{{"enforced_engine_result":"{result}"}}"#);
@@ -70,4 +70,60 @@ fn a_path_that_may_be_the_callers_word() {
     let other = line("inbound|8080||").replace(r#""method""#, r#""grpc_status":0,"method""#);
     check(&other, &["claims=", "path=/healthz"]);
     check(&recommended(INBOUND), &["claims=", "path=/a"]);
+}
+
+/// Another name of a key that the operator maps.
+#[test]
+fn a_second_name_of_a_key_is_one_thing_said_twice() {
+    let mut options = DecodeOptions::default();
+    let pairs = [("status", "response_code"), ("details", "response_code_details")];
+    options.fields = crate::FieldMap::from_pairs(pairs.map(|(a, b)| (a.to_owned(), b.to_owned()))).unwrap();
+    let line = r#"{"start_time":5,"upstream_cluster":"inbound|8080||","method":"GET","response_code":"200","response_code_details":"via_upstream","status":"403","details":"rbac_access_denied_matched_policy[none]"}"#;
+    let columns = columns_with(line, &options).unwrap();
+    assert_eq!((columns["rbac_decision"].as_str(), columns["signals"].as_str()), ("deny", "17"));
+}
+
+/// What `omit_empty_values` leaves out is null, and not unknown.
+#[test]
+fn a_key_that_a_configured_format_leaves_out_is_carried() {
+    let labels = r#"{"t":"%START_TIME%","c":"%UPSTREAM_CLUSTER%","m":"%REQ(:METHOD)%","code":"%RESPONSE_CODE%","tls":"%DOWNSTREAM_TLS_VERSION%","san":"%DOWNSTREAM_PEER_URI_SAN%"}"#;
+    let format = crate::JsonFormat::compile(&serde_json::from_str(labels).unwrap()).unwrap();
+    let line = r#"{"t":"2026-11-22T14:39:24.727Z","c":"inbound|8080||","m":"GET","code":200}"#;
+    for (omits, transport) in [(true, "plaintext"), (false, "unknown")] {
+        let mut options = DecodeOptions::default();
+        options.add_json_format(&format, omits).unwrap();
+        assert_eq!(columns_with(line, &options).unwrap()["transport_security"], transport);
+        let mut decoder = crate::Decoder::new(options.into(), "in", chrono::DateTime::UNIX_EPOCH);
+        decoder.push(format!("{line}\n{line}\n").as_bytes());
+        let rows = decoder.finish().unwrap().rows;
+        let column = rows.column_by_name("transport_security").unwrap();
+        assert_eq!(arrow::array::AsArray::as_string_view(column).value(1), transport);
+    }
+}
+
+/// A label of two formats that fit alike.
+#[test]
+fn of_two_formats_that_fit_alike_none_proves_an_identity() {
+    let format = |labels: &str| crate::JsonFormat::compile(&serde_json::from_str(labels).unwrap()).unwrap();
+    let mut options = DecodeOptions::default();
+    for who in ["%DOWNSTREAM_PEER_URI_SAN%", "%REQ(USER-AGENT)%"] {
+        let labels = format!(r#"{{"t":"%START_TIME%","c":"%UPSTREAM_CLUSTER%","who":"{who}"}}"#);
+        options.add_json_format(&format(&labels), true).unwrap();
+    }
+    let line = r#"{"t":"2026-11-22T14:39:24.727Z","c":"inbound|8080||","who":"spiffe://cluster.local/ns/bank/sa/ceo"}"#;
+    let columns = columns_with(line, &options).unwrap();
+    assert_eq!((columns["identity_verified"].as_str(), columns["signals"].as_str()), ("false", "16"));
+}
+
+/// A configured format whose first value is a caller's, and looks like ztunnel's.
+#[test]
+fn a_look_alike_of_ztunnels_is_read_by_the_configured_format() {
+    let mut options = DecodeOptions::default();
+    let format = "%REQ(X-FORWARDED-FOR)% [%START_TIME%] \"%REQ(:METHOD)%\" %RESPONSE_CODE%";
+    options.add_text_format(crate::TextFormat::compile(format).unwrap());
+    for forwarded in ["src.addr=1.2.3.4:5", "2026-11-22T14:30:00.000000Z info access", "info access", "10.0.0.1"] {
+        let line = format!("{forwarded} [2026-11-22T14:39:24.727Z] \"GET\" 403");
+        let columns = columns_with(&line, &options).unwrap();
+        assert_eq!((columns["response_code"].as_str(), columns["forwarded_for"].as_str()), ("403", forwarded));
+    }
 }
