@@ -27,7 +27,7 @@ use crate::envelope::Node;
 use crate::extra::extra;
 use crate::fields::Fields;
 use crate::key::{Key, KeySet};
-use crate::line_format::LineFormat;
+use crate::line_format::{LineFormat, Told};
 use crate::log_type::{self, LogType};
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, RejectReason, shown};
@@ -87,7 +87,7 @@ pub(crate) fn decode(
         }
         (_, Some(b'[')) => {
             text::parse(line, &mut fields)?;
-            fields.tell(LineFormat::of_text(fields.carried()), false);
+            fields.tell(Told::new(LineFormat::of_text(fields.carried()), false));
         }
         (Some(Err(misfit)), _) => return Err(misfit),
         (None, _) => {
@@ -98,7 +98,7 @@ pub(crate) fn decode(
     for (key, name) in node.names() {
         fields.add(key, name);
     }
-    let format = fields.format();
+    let format = fields.told().format;
     derive(fields, context, row)?;
     Ok(format)
 }
@@ -261,7 +261,7 @@ fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>, row: &mut Row<'a>) 
     row.set_text(Col::UpstreamCluster, cluster.map(cluster::clean));
 
     let addresses = Addresses::of(|key| fields.get(key));
-    let signs = addresses.signs((fields.format(), fields.original_path_first()), |key| fields.get(key));
+    let signs = addresses.signs(fields.told(), |key| fields.get(key));
     let line = Line::new(fields, context, signs, cluster.map(Cluster::parse));
     row.set_text(Col::AccessLogType, line.access_log_type);
     if line.access_log_type.is_some() {

@@ -312,7 +312,7 @@ impl Assembly {
             slots.add(key, name);
         }
         let addresses = Addresses::of(|key| slots.get(key));
-        let signs = addresses.signs((slots.format(), slots.original_path_first()), |key| slots.get(key));
+        let signs = addresses.signs(slots.told(), |key| slots.get(key));
         let hash = edges.hash(slots, signs);
         let generation = self.builder.generation();
         if let Some((edge, numbered)) = edges.get(hash, slots, signs) {
@@ -323,7 +323,7 @@ impl Assembly {
             let line = (number, self.options.as_ref());
             known::write(slots, layout, &addresses, edge, line, &mut self.builder, scratch)?;
             self.lines += 1;
-            return Some(slots.format());
+            return Some(slots.told().format);
         }
         let fields = slots.fields(layout);
         let Assembly { options, source, received_at, builder, .. } = self;
@@ -336,7 +336,7 @@ impl Assembly {
         let harmless = |key| known::is_harmless(slots, key, &self.options.redaction);
         edges.insert(hash, slots, signs, (edge, harmless), (generation, place));
         self.lines += 1;
-        Some(slots.format())
+        Some(slots.told().format)
     }
 
     /// Decodes a record the plain way; if it is none, `sample` is what is kept.

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use crate::address::{Address, is_internal};
 use crate::edge::Signs;
 use crate::key::{Key, KeySet};
-use crate::line_format::LineFormat;
+use crate::line_format::{LineFormat, Told};
 use crate::reporter::{Direction, Reporter};
 
 /// The addresses of one line.
@@ -60,11 +60,7 @@ impl<'a> Addresses<'a> {
 
     /// What the addresses, the format and a few other values that no two lines share say about the line's edge.
     #[inline]
-    pub(crate) fn signs(
-        &self,
-        (format, original_path_first): (LineFormat, bool),
-        get: impl Fn(Key) -> Option<&'a str>,
-    ) -> Signs {
+    pub(crate) fn signs(&self, told: Told, get: impl Fn(Key) -> Option<&'a str>) -> Signs {
         let ip = |at: Option<At<'_>>| at.map(|at| at.address.ip);
         let client = ip(self.direct).or(ip(self.remote));
         let own = ip(self.upstream_local);
@@ -78,8 +74,8 @@ impl<'a> Addresses<'a> {
             called_itself: client.is_some() && own.is_some() && !client_in_own_pod && ip(self.local) == own,
             original_path: get(Key::OriginalPath).is_some(),
             original_host: get(Key::OriginalHost).is_some(),
-            of_strings: format == LineFormat::StringJson,
-            original_path_first: original_path_first && get(Key::Path).is_some(),
+            of_strings: told.format == LineFormat::StringJson,
+            original_path_first: told.original_path_first && get(Key::Path).is_some(),
             portless_client: self.remote.is_some_and(|remote| remote.address.port == Some(0)),
         }
     }

@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::key::Key;
 
 /// Maps keys of a custom JSON format to canonical ones. Empty by default.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldMap {
     keys: HashMap<String, Key>,
     /// Whether one of them is the start time.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use crate::key::{KEY_COUNT, Key, KeySet};
-use crate::line_format::LineFormat;
+use crate::line_format::Told;
 use crate::redact::Redaction;
 use crate::shape::plain_until;
 
@@ -35,8 +35,7 @@ pub(crate) struct Fields<'a> {
     further: Vec<(Key, Cow<'a, str>)>,
     /// Name and JSON text of what feeds no column. Values are not null.
     rest: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    format: LineFormat,
-    original_path_first: bool,
+    told: Told,
     ambiguous: bool,
 }
 
@@ -49,8 +48,7 @@ impl<'a> Fields<'a> {
             taken: Cell::new(KeySet::EMPTY),
             further: Vec::new(),
             rest: Vec::new(),
-            format: LineFormat::OtherJson,
-            original_path_first: false,
+            told: Told::default(),
             ambiguous: false,
         }
     }
@@ -78,20 +76,14 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Says which format the line is of, and whether that is known to log `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path.
-    pub(crate) fn tell(&mut self, format: LineFormat, original_path_first: bool) {
-        self.format = format;
-        self.original_path_first = original_path_first || format.logs_original_path_first();
+    /// Says what the line is as a whole.
+    pub(crate) fn tell(&mut self, told: Told) {
+        self.told = told;
     }
 
-    /// Whether the path is what a caller says was the original one, if it says so.
-    pub(crate) fn original_path_first(&self) -> bool {
-        self.original_path_first
-    }
-
-    /// Which format the line is of, as its reader said.
-    pub(crate) fn format(&self) -> LineFormat {
-        self.format
+    /// What its reader said of the line as a whole.
+    pub(crate) fn told(&self) -> Told {
+        self.told
     }
 
     /// Says that the line can be read in more than one way.

@@ -29,7 +29,7 @@ use crate::fields::{Field, Fields, is_null, json_string};
 use crate::format::recommended_as;
 use crate::json_names::LineNames;
 use crate::key::{Key, KeySet};
-use crate::line_format::{LineFormat, is_of_strings};
+use crate::line_format::{LineFormat, Told, is_of_strings};
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, RejectReason};
 
@@ -100,7 +100,7 @@ pub(crate) fn parse<'a, 'o>(
         }
     }
     if is_of_strings(strings, dashes) {
-        fields.tell(LineFormat::StringJson, line_names.original_path_first);
+        fields.tell(Told::new(LineFormat::StringJson, line_names.original_path_first));
         return Ok(line_names);
     }
     let schema = recommended_as(fields.get(Key::LogSchema));
@@ -109,7 +109,7 @@ pub(crate) fn parse<'a, 'o>(
         fields.carry(KeySet::RECOMMENDED);
     }
     let format = LineFormat::of_json(schema, fields.carried(), fields.has_rest());
-    fields.tell(format, line_names.original_path_first);
+    fields.tell(Told::new(format, line_names.original_path_first));
     Ok(line_names)
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct JsonNames {
 }
 
 /// The names of one format.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct OfFormat {
     map: FieldMap,
     labels: HashSet<String>,
@@ -40,7 +40,7 @@ pub(crate) struct LineNames<'n> {
     pub(crate) original_path_first: bool,
     /// Keys that the line carries though it may leave them out.
     pub(crate) carries: KeySet,
-    /// Another format fits as well.
+    /// Another format fits as well, and means something else by one of the line's keys.
     pub(crate) tied: bool,
     names: &'n JsonNames,
 }
@@ -59,7 +59,11 @@ impl JsonNames {
         let required = names(&|name| !omits_empty || never_null.contains(&name));
         let (labels, original_path_first) = (names(&|_| true), format.prefers_original_path());
         let carries = if omits_empty { format.carries() } else { KeySet::EMPTY };
-        self.formats.push(OfFormat { map, labels, original_path_first, carries, required });
+        let names = OfFormat { map, labels, original_path_first, carries, required };
+        // providers often share a format
+        if !self.formats.contains(&names) {
+            self.formats.push(names);
+        }
         Ok(())
     }
 
@@ -72,10 +76,10 @@ impl JsonNames {
         });
         let mut fitting: Vec<_> = best.collect();
         fitting.sort_by_key(|(missing, present, _)| (*missing, *present));
-        let tied = matches!(fitting.as_slice(), [(a, b, _), (c, d, _), ..] if (a, b) == (c, d));
-        let best = fitting.first();
-        match best {
-            Some((.., format)) => {
+        match fitting.split_first() {
+            Some(((missing, present, format), others)) => {
+                let alike = others.iter().take_while(|(m, p, _)| (m, p) == (missing, present));
+                let tied = alike.into_iter().any(|(.., other)| format.means_other_than(other, &has));
                 let OfFormat { map, original_path_first, carries, .. } = format;
                 let (original_path_first, carries) = (*original_path_first, *carries);
                 LineNames { map, original_path_first, carries, tied, names: self }
@@ -89,6 +93,14 @@ impl JsonNames {
     /// What a name may mean, whichever format a line is of.
     pub(crate) fn any<'n>(&'n self, own: &'n FieldMap) -> &'n FieldMap {
         if self.formats.is_empty() { own } else { &self.any }
+    }
+}
+
+impl OfFormat {
+    /// Whether a key of the line means something else by the other format.
+    fn means_other_than(&self, other: &OfFormat, has: impl Fn(&str) -> bool) -> bool {
+        let labels = self.labels.union(&other.labels).filter(|label| has(label));
+        labels.into_iter().any(|label| self.map.resolve(label) != other.map.resolve(label))
     }
 }
 
@@ -143,6 +155,22 @@ mod tests {
             assert_eq!(resolve(&names, keys, "src"), expected, "{keys:?}");
         }
         assert!(matches!(names.any(&own).resolve("src"), Resolved::Mapped(_)));
+    }
+
+    #[test]
+    fn formats_that_mean_the_same_are_no_tie() {
+        let mut names = JsonNames::default();
+        let own = FieldMap::default();
+        let shared = format(r#"{"t":"%START_TIME%","who":"%DOWNSTREAM_PEER_URI_SAN%","a":"%PROTOCOL%"}"#);
+        names.add(&own, &shared, false).unwrap();
+        names.add(&own, &shared, false).unwrap();
+        let more = r#"{"t":"%START_TIME%","who":"%DOWNSTREAM_PEER_URI_SAN%","b":"%DURATION%"}"#;
+        names.add(&own, &format(more), false).unwrap();
+        let tied = |names: &JsonNames| names.of(&own, |key| ["t", "who"].contains(&key)).tied;
+        assert_eq!((names.formats.len(), tied(&names)), (2, false));
+        let other = r#"{"t":"%START_TIME%","who":"%REQ(USER-AGENT)%","c":"%DURATION%"}"#;
+        names.add(&own, &format(other), false).unwrap();
+        assert!(tied(&names));
     }
 
     #[test]

@@ -38,6 +38,14 @@ pub enum LineFormat {
     ZtunnelJson,
 }
 
+/// What a reader says of a line as a whole.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) format: LineFormat,
+    /// The path is `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%`: what a caller says was the original one, if it says so.
+    pub(crate) original_path_first: bool,
+}
+
 /// What a line came in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Envelope {
@@ -126,6 +134,21 @@ pub(crate) fn is_of_strings(strings: KeySet, dashes: KeySet) -> bool {
     !(strings.within(NUMBERS).is_empty() && dashes.within(NEVER_DASHED).is_empty())
 }
 
+impl Told {
+    /// A line of that format; `original_path_first`: a configuration says so. Of the defaults it is known.
+    pub(crate) fn new(format: LineFormat, original_path_first: bool) -> Self {
+        use LineFormat::{IstioJson, IstioText, OlderText};
+        let by_default = matches!(format, IstioJson | IstioText | OlderText);
+        Told { format, original_path_first: original_path_first || by_default }
+    }
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Told::new(LineFormat::OtherJson, false)
+    }
+}
+
 impl LineFormat {
     /// Every format.
     pub const ALL: [LineFormat; 10] = [
@@ -140,11 +163,6 @@ impl LineFormat {
         LineFormat::ZtunnelText,
         LineFormat::ZtunnelJson,
     ];
-
-    /// Whether its `path` is `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%`: what a caller sent along as that header, if it did.
-    pub(crate) fn logs_original_path_first(self) -> bool {
-        matches!(self, LineFormat::IstioJson | LineFormat::IstioText | LineFormat::OlderText)
-    }
 
     /// The name for a person.
     #[must_use]

@@ -21,7 +21,7 @@ use crate::fields::is_null;
 use crate::format::recommended_as;
 use crate::json_names::LineNames;
 use crate::key::{Key, KeySet};
-use crate::line_format::{LineFormat, is_of_strings};
+use crate::line_format::{LineFormat, Told, is_of_strings};
 use crate::literal::Literal;
 use crate::slots::{Layout, Slots};
 use nested::{Budget, Known};
@@ -282,7 +282,7 @@ impl Shape {
         slots.mark(present, quoted);
         slots.carry(carried.union(self.carries));
         if is_of_strings(quoted, dashed) {
-            slots.tell(LineFormat::StringJson, self.original_path_first);
+            slots.tell(Told::new(LineFormat::StringJson, self.original_path_first));
             return Fit::Yes;
         }
         let schema = recommended_as(slots.get(Key::LogSchema));
@@ -291,7 +291,7 @@ impl Shape {
             slots.carry(KeySet::RECOMMENDED);
         }
         let format = LineFormat::of_json(schema, slots.carried(), slots.has_rest());
-        slots.tell(format, self.original_path_first);
+        slots.tell(Told::new(format, self.original_path_first));
         Fit::Yes
     }
 }

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use crate::fields::{Field, Fields, is_null, push_json_string};
 use crate::key::{KEY_COUNT, Key, KeySet};
-use crate::line_format::LineFormat;
+use crate::line_format::Told;
 
 /// The values of one line.
 #[derive(Debug)]
@@ -20,8 +20,7 @@ pub(crate) struct Slots<'a> {
     present: KeySet,
     quoted: KeySet,
     carried: KeySet,
-    format: LineFormat,
-    original_path_first: bool,
+    told: Told,
     /// Number of the name in the layout, text, and whether the text is that of a string.
     rest: Vec<(usize, &'a str, bool)>,
 }
@@ -42,8 +41,7 @@ impl<'a> Slots<'a> {
             present: KeySet::EMPTY,
             quoted: KeySet::EMPTY,
             carried: KeySet::EMPTY,
-            format: LineFormat::OtherJson,
-            original_path_first: false,
+            told: Told::default(),
             rest: Vec::new(),
         }
     }
@@ -112,21 +110,16 @@ impl<'a> Slots<'a> {
         self.carried = self.carried.union(keys);
     }
 
-    /// Says which format the line is of, and whether that is known to log `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path.
+    /// Says what the line is as a whole.
     #[inline]
-    pub(crate) fn tell(&mut self, format: LineFormat, original_path_first: bool) {
-        self.format = format;
-        self.original_path_first = original_path_first || format.logs_original_path_first();
+    pub(crate) fn tell(&mut self, told: Told) {
+        self.told = told;
     }
 
-    /// Whether the path is what a caller says was the original one, if it says so.
-    pub(crate) fn original_path_first(&self) -> bool {
-        self.original_path_first
-    }
-
-    /// Which format the line is of, as the reader said.
-    pub(crate) fn format(&self) -> LineFormat {
-        self.format
+    /// What its reader said of the line as a whole.
+    #[inline]
+    pub(crate) fn told(&self) -> Told {
+        self.told
     }
 
     /// Takes a value out: all is known that it says.
@@ -197,7 +190,7 @@ impl<'a> Slots<'a> {
             fields.keep(Cow::Owned(name.to_string()), json);
         }
         fields.carry(self.carried);
-        fields.tell(self.format, self.original_path_first);
+        fields.tell(self.told);
         fields
     }
 }

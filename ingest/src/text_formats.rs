@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use crate::fields::{Field, Fields, is_null};
 use crate::format_string::{Misfit, Read, Target, TextFormat, known};
 use crate::key::{Key, KeySet};
-use crate::line_format::LineFormat;
+use crate::line_format::{LineFormat, Told};
 use crate::reject::{Refusal, RejectReason};
 use crate::slots::{Layout, Slots};
 
@@ -43,8 +43,7 @@ struct Compiled {
     /// The operator whose value the judge of the defaults (`text.rs`) does not take for a name if it is empty: Envoy writes `-`.
     never_empty: Option<usize>,
     carries: KeySet,
-    line_format: LineFormat,
-    original_path_first: bool,
+    told: Told,
     layout: Layout,
     /// Per operator the number of its name in the layout, if it feeds no column.
     extra: Vec<usize>,
@@ -112,7 +111,7 @@ impl TextFormats {
         }
         slots.mark(present, present);
         slots.carry(compiled.carries);
-        slots.tell(compiled.line_format, compiled.original_path_first);
+        slots.tell(compiled.told);
         Found::Line(&compiled.layout)
     }
 }
@@ -125,12 +124,10 @@ impl Compiled {
             Target::Extra(name) => layout.add(name),
         });
         let extra = extra.collect();
-        let original_path_first = format.prefers_original_path();
         Compiled {
             carries: format.carries(),
             never_empty: None,
-            line_format,
-            original_path_first,
+            told: Told::new(line_format, format.prefers_original_path()),
             layout,
             extra,
             format,
@@ -164,7 +161,7 @@ pub(crate) fn plain<'a>(
                 continue;
             }
         };
-        fields.tell(LineFormat::ConfiguredText, format.prefers_original_path());
+        fields.tell(Told::new(LineFormat::ConfiguredText, format.prefers_original_path()));
         fields.carry(format.carries());
         for (target, span) in format.targets().iter().zip(spans) {
             let text = line.get(span).unwrap_or_default();

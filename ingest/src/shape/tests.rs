@@ -26,7 +26,7 @@ fn fitted(lines: &[&str]) -> Vec<bool> {
         let fast = shapes.read(line, 4, &mut slots).map(|layout| slots.fields(layout));
         let plain = json::parse(line, &options, &mut judge);
         if let Some(fields) = &fast {
-            assert_eq!(plain.map(|_| judge.format()).ok(), Some(slots.format()), "{line}");
+            assert_eq!(plain.map(|_| judge.told().format).ok(), Some(slots.told().format), "{line}");
             assert_eq!(shown(fields), shown(&judge), "{line}");
         } else if let Ok(names) = plain {
             shapes.learn(line, names);

@@ -129,11 +129,12 @@ fn rank(text: &str) -> i64 {
 }
 
 impl Kept {
+    fn is_full_of_smaller(&self, most: usize, rank: i64, text: &str) -> bool {
+        self.0.len() >= most && self.0.last().is_some_and(|(last, known)| (*last, &**known) <= (rank, text))
+    }
+
     fn take(&mut self, most: usize, rank: i64, text: &str) {
         let order = |known: &(i64, Box<str>)| known.0.cmp(&rank).then_with(|| (*known.1).cmp(text));
-        if self.0.len() >= most && self.0.last().is_some_and(|last| order(last).is_le()) {
-            return;
-        }
         if let Err(place) = self.0.binary_search_by(order) {
             self.0.truncate(most.saturating_sub(1));
             self.0.insert(place, (rank, text.into()));
@@ -162,8 +163,13 @@ impl Groups {
 
     fn take(&mut self, group: usize, rank: i64, text: &str) {
         if let Some(kept) = self.kept.get_mut(group) {
+            let most = self.what.most();
+            // of a flood almost every row
+            if kept.is_full_of_smaller(most, rank, text) {
+                return;
+            }
             let before = kept.bytes();
-            kept.take(self.what.most(), rank, text);
+            kept.take(most, rank, text);
             self.bytes = (self.bytes + kept.bytes()).saturating_sub(before);
         }
     }
