@@ -27,6 +27,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::clock::Clock;
+use crate::render;
 pub use args::Cli;
 use args::Command;
 pub(crate) use error::{CliError, Exit};
@@ -49,7 +50,7 @@ pub fn main(now: &'static (dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sy
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("meshwarden: the runtime could not be started: {error}");
+            render::say(format_args!("meshwarden: the runtime could not be started: {error}"));
             return ExitCode::from(2);
         }
     };
@@ -70,7 +71,7 @@ pub fn main(now: &'static (dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sy
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::FailOn) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("meshwarden: {error}");
+            render::say(format_args!("meshwarden: {error}"));
             ExitCode::from(error.code())
         }
     }

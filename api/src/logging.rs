@@ -14,6 +14,8 @@ pub fn init(filter: &str) {
         .with_env_filter(filter_used)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // it would tell of them on stderr, and panic
+        .log_internal_errors(false)
         .try_init();
     if bad {
         tracing::warn!(filter, "the log filter is not right, 'warn' is used: write it like info,api=debug");

@@ -28,6 +28,21 @@ pub(crate) fn print_with(write: impl FnOnce(&mut dyn Write) -> std::io::Result<(
     }
 }
 
+/// Says lines on stderr, if there are any. Who does not listen misses it: no error, and no panic, as `eprintln!` would.
+pub(crate) fn say(lines: impl std::fmt::Display) {
+    let lines = lines.to_string();
+    let lines = lines.trim_end();
+    let _ = if lines.is_empty() { Ok(()) } else { writeln!(std::io::stderr(), "{lines}") };
+}
+
+/// How many detections see how much, by [`query::detect::Sight::as_str`]: `3 of 5 evaluable, 1 degraded, 1 blind`.
+pub(crate) fn tally<'s>(states: impl Iterator<Item = &'s str> + Clone) -> String {
+    let of = |state: &str| states.clone().filter(|other| *other == state).count();
+    let rest = ["degraded", "blind", "no data"].into_iter().filter(|state| of(state) > 0);
+    let rest: String = rest.map(|state| format!(", {} {state}", of(state))).collect();
+    format!("{} of {} evaluable{rest}", of("evaluable"), states.clone().count())
+}
+
 /// Text for people with `NAMESPACE/ACCOUNT` for every principal of the default trust domain (`cluster.local/ns/NAMESPACE/sa/ACCOUNT`). Data keeps
 /// principals whole.
 pub(crate) fn short(text: &str) -> String {

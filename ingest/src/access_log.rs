@@ -85,13 +85,15 @@ pub(crate) fn decode(
                 shapes.learn(line, names);
             }
         }
-        (_, Some(b'[')) => {
-            text::parse(line, &mut fields)?;
+        (configured, Some(b'[')) => {
+            // whoever configures a format wants to hear where it does not fit
+            text::parse(line, &mut fields).map_err(|refusal| configured.and_then(Result::err).unwrap_or(refusal))?;
             fields.tell(Told::new(LineFormat::of_text(fields.carried()), false));
         }
         (Some(Err(misfit)), _) => return Err(misfit),
         (None, _) => {
-            let detail = "neither a JSON object, nor Istio's text format (which starts with `[time] \"`), nor a line of ztunnel's";
+            let detail = "neither a JSON object, nor Istio's text format (which starts with `[time] \"`), nor a line of ztunnel's; a mesh's \
+                          own text format is given by --format-string or --mesh-config";
             return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
         }
     }

@@ -67,6 +67,7 @@ pub(crate) const TEXTS: KeySet = KeySet::of(&[
 /// Keys of which it counts whether the format carries them.
 pub(crate) const CARRIED: KeySet = KeySet::of(&[
     Key::DownstreamTlsVersion,
+    Key::DownstreamTransportFailureReason,
     Key::PeerPrincipal,
     Key::ResponseCodeDetails,
     Key::UpstreamCluster,

@@ -18,6 +18,8 @@ response_code_details = "denials of HTTP requests, but those that the metadata o
 connection_termination_details = "denials of TCP connections"
 source_principal = "who was denied: sources are addresses instead of identities"
 destination_principal = "who denied: destinations are services or addresses instead of identities"
+"source_principal | source_ip" = "who it was: all callers are one source, unknown"
+"destination_principal | destination_service | destination_ip" = "who was called: all destinations are one, unknown"
 
 [params]
 floor = 20

@@ -14,6 +14,10 @@ runbook = "Ask the owner of the source what it wants there. If it is meant, add 
 
 [degraded]
 source_principal = "who called: sources are addresses instead of identities"
+route_name = "calls that REGISTRY_ONLY blocked: their lines have a route (block_all) and no cluster"
+upstream_cluster = "connections that are not HTTP: their lines have a cluster and no route"
+"source_principal | source_ip" = "who it was: all callers are one source, unknown"
+"egress_host | destination_ip" = "what was called: all hosts are one, unknown"
 --- */
 WITH unknown AS (
     -- only the caller's own sidecar or ztunnel: a registered host has its own outbound cluster and never gets here

@@ -16,6 +16,9 @@ runbook = "The answer came from the application, not from a mesh policy. Look at
 [degraded]
 source_principal = "who was refused: sources are addresses instead of identities"
 destination_principal = "who refused: destinations are services or addresses instead of identities"
+path = "what was refused: all routes are one, unknown"
+"source_principal | source_ip" = "who it was: all callers are one source, unknown"
+"destination_principal | destination_service | destination_ip" = "who was called: all destinations are one, unknown"
 
 [params]
 floor = 20

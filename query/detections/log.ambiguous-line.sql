@@ -14,6 +14,7 @@ runbook = "A text format does not escape what a header holds, so a caller can wr
 
 [degraded]
 source_principal = "who wrote them: sources are addresses instead of identities"
+"source_principal | source_ip" = "who it was: all callers are one source, unknown"
 --- */
 WITH ambiguous AS (
     SELECT

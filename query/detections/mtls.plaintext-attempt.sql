@@ -15,6 +15,8 @@ runbook = "The caller has no mesh identity: find the pod or host of the source a
 [degraded]
 transport_security = "plaintext that PERMISSIVE accepted: only what STRICT rejected is seen"
 destination_principal = "which workload was called: destinations are services or addresses instead of identities"
+source_ip = "who called: all sources are one, unknown"
+"destination_principal | destination_service | destination_ip" = "who was called: all destinations are one, unknown"
 --- */
 WITH plaintext AS (
     SELECT

@@ -9,6 +9,7 @@ use ingest::{DecodeOptions, FieldMap, GatewayNames, JsonFormat, MeshFormats, Red
 
 use super::args::DecodeArgs;
 use super::error::CliError;
+use crate::render;
 
 impl DecodeArgs {
     /// The decoder's options.
@@ -86,7 +87,7 @@ fn add_mesh_config(options: &mut DecodeOptions, file: &Path) -> Result<(), CliEr
     let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("it cannot be read: {error}")))?;
     let MeshFormats { providers, problems, .. } = MeshFormats::parse(&text);
     for problem in &problems {
-        eprintln!("{}: {problem}", file.display());
+        render::say(format_args!("{}: {problem}", file.display()));
     }
     if providers.is_empty() {
         let hint = "no access log is defined in it; give a MeshConfig, a ConfigMap with one, or Envoy's access_log";

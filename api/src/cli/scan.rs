@@ -36,7 +36,7 @@ pub(crate) async fn run(args: ScanArgs, clock: SharedClock) -> Result<Exit, CliE
 /// Ends the process at a signal. Rows name people: they must not stay behind.
 async fn end_when_told(mut signals: Signals, folder: PathBuf) {
     signals.next().await;
-    eprintln!("meshwarden: ended by a signal before the scan was through; nothing is kept");
+    render::say("meshwarden: ended by a signal before the scan was through; nothing is kept");
     let mut left = REMOVALS;
     while let Err(error) = std::fs::remove_dir_all(&folder)
         && error.kind() != std::io::ErrorKind::NotFound
@@ -61,13 +61,13 @@ async fn scan_into(folder: &Path, args: ScanArgs, clock: SharedClock) -> Result<
         }
         FindingsOutput::Ndjson => {
             render::print_with(|out| render::findings_ndjson(&scanned.findings, out))?;
-            eprint!("{}", render::summary(&scanned));
+            render::say(render::summary(&scanned));
         }
     }
     if let Some(path) = &args.report {
         std::fs::write(path, crate::report::html(&scanned))
             .map_err(|source| CliError::Write { what: format!("the report {}", path.display()), source })?;
-        eprintln!("report: {}", path.display());
+        render::say(format_args!("report: {}", path.display()));
     }
     readable(&scanned)?;
     if args.fail_on.is_some_and(|severity| scanned.findings.iter().any(|finding| finding.severity >= severity)) {

@@ -24,6 +24,7 @@ use crate::deliver::Deliverer;
 use crate::detect_loop::Detector;
 use crate::feed::CoreFeed;
 use crate::http::{self, AppState, DeliveryCount, HttpConfig, Metrics, TOKEN_VARIABLE, Token};
+use crate::render;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
@@ -44,7 +45,7 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
     let options = CoreOptions { detections: args.detect.detections.clone(), ..CoreOptions::default() };
     let core = Arc::new(Core::open(&args.data, options).await?);
     for refused in core.pack().refused() {
-        eprintln!("meshwarden: detection {} is not loaded: {}", refused.file, refused.reason);
+        render::say(format_args!("meshwarden: detection {} is not loaded: {}", refused.file, refused.reason));
     }
     let deliverer = match config.deliver {
         None => None,
@@ -53,13 +54,13 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
             Some(Arc::new(Deliverer::start(deliver, &args.data.join("outbox.db"), feed, clock.clone()).await?))
         }
     };
-    eprintln!("meshwarden: data in {}", args.data.display());
+    render::say(format_args!("meshwarden: data in {}", args.data.display()));
     serve(core.clone(), clock, decode, http, listener, deliverer.clone()).await?;
     if let Some(deliverer) = deliverer {
         deliverer.stop().await;
     }
     core.close().await?;
-    eprintln!("meshwarden: stopped, everything is written");
+    render::say("meshwarden: stopped, everything is written");
     Ok(Exit::Done)
 }
 
@@ -110,7 +111,9 @@ async fn serve(
     };
     let address = listener.local_addr().map_err(|source| CliError::Listen { listen: config.listen, source })?;
     let guarded = if config.token.is_some() { ", with the token" } else { "" };
-    eprintln!("meshwarden: API on http://{address}{guarded} – try http://{address}/api/v1/findings; Ctrl-C ends it");
+    render::say(format_args!(
+        "meshwarden: API on http://{address}{guarded} – try http://{address}/api/v1/findings; Ctrl-C ends it"
+    ));
     let finishing = detector.clone();
     let state = AppState::new(detector, decode, config)
         .with_deliveries(move || deliverer.as_deref().map(counts).unwrap_or_default());

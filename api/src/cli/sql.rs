@@ -30,7 +30,7 @@ pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliEr
         None => {
             let core = Core::in_memory(Keep::All, CoreOptions::default()).await?;
             let read = crate::scan::load(&core, &args.from, args.decode.options()?, clock.as_ref()).await?;
-            eprint!("{}", render::left_out(&read));
+            render::say(render::left_out(&read));
             if read.lines() == 0 && read.read == 0 {
                 return Err(CliError::Nothing("no file could be opened".to_owned()));
             }
@@ -45,7 +45,7 @@ pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliEr
     };
     render::print(&text)?;
     if rowset.truncated {
-        eprintln!("only the first {} rows are shown: raise --limit", args.limit);
+        render::say(format_args!("only the first {} rows are shown: raise --limit", args.limit));
     }
     // the rows are right, but not of everything that was named
     unread.map_or(Ok(Exit::Done), |reason| Err(CliError::Partial(reason)))

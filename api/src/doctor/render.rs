@@ -152,18 +152,7 @@ fn eyes(out: &mut String, indent: usize, eyes: &[Eye]) {
     if eyes.is_empty() {
         return;
     }
-    let in_state = |state: &str| eyes.iter().filter(|eye| eye.state == state).count();
-    let rest: Vec<String> = ["degraded", "blind", "no data"]
-        .into_iter()
-        .filter(|state| in_state(state) > 0)
-        .map(|state| format!(", {} {state}", in_state(state)))
-        .collect();
-    labelled(
-        out,
-        indent,
-        "detections",
-        &format!("{} of {} evaluable{}", in_state("evaluable"), eyes.len(), rest.concat()),
-    );
+    labelled(out, indent, "detections", &crate::render::tally(eyes.iter().map(|eye| eye.state)));
     for eye in eyes {
         labelled(out, indent + 2, eye.state, &eye.detection);
         for Unseen { without, what, lines, of, .. } in &eye.unseen {

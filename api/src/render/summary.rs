@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use query::detect::{Missing, Sight};
+use query::detect::Missing;
 
-use super::{short, visible};
+use super::{short, tally, visible};
 use crate::scan::Scanned;
 
 /// Edges shown.
@@ -109,9 +109,7 @@ fn edges(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
 }
 
 fn detections(out: &mut String, scanned: &Scanned) -> std::fmt::Result {
-    let evaluable =
-        scanned.sights.iter().filter(|(_, sight)| !matches!(sight, Sight::Blind(_) | Sight::NoData)).count();
-    write!(out, "detections    {evaluable} of {} evaluable", scanned.sights.len())?;
+    write!(out, "detections    {}", tally(scanned.sights.iter().map(|(_, sight)| sight.as_str())))?;
     match scanned.failures.len() {
         0 => writeln!(out)?,
         failed => writeln!(out, ", FAILED on {failed} windows: what happened in them is not known")?,

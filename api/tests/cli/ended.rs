@@ -10,6 +10,24 @@ fn entries(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
+/// Talk that nobody can hear is no reason to fail, nor to panic (exit code 101).
+#[test]
+fn a_stderr_that_cannot_be_written_to_changes_nothing() {
+    let sample = sample();
+    let sample = sample.to_str().unwrap();
+    for (arguments, code) in [
+        (&["scan", sample, "--output", "ndjson"][..], 0),
+        (&["sql", "SELECT 1", "--from", sample, "--limit", "1"], 0),
+        (&["scan", "/no/such/file"], 3),
+        (&["--log", "trace", "scan", sample], 0),
+        (&["--log", "no=such=filter", "scan", sample], 0),
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let status = command(arguments).stdout(Stdio::null()).stderr(full).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+    }
+}
+
 #[test]
 fn a_scan_that_is_told_to_end_leaves_no_rows_behind() {
     let lines = std::fs::read(sample()).unwrap();

@@ -207,6 +207,42 @@ fn an_identity_of_a_failed_handshake_is_a_claim() {
     );
 }
 
+/// A format without the keys that tell a listener's line from a connection's.
+#[test]
+fn an_identity_that_no_proxy_dealt_with_is_a_claim() {
+    let peer = r#""downstream_peer_uri_san":"spiffe://cluster.local/ns/a/sa/b","downstream_tls_version":"TLSv1.3""#;
+    let line = |more: &str| format!(r#"{{"start_time":5,{peer},"upstream_cluster":null,"upstream_host":null{more}}}"#);
+    check(&line(""), &["log_type=tcp", "identity_verified=false", "claims=source_principal", "transport_security=tls"]);
+    let verified = ["identity_verified=true", "claims=", "transport_security=mutual_tls"];
+    for dealt_with in [
+        r#","upstream_cluster":"inbound|9000||""#,
+        r#","upstream_host":"10.0.0.9:9000""#,
+        r#","connection_termination_details":"rbac_access_denied_matched_policy[none]""#,
+        r#","access_log_type":"TcpConnectionEnd""#,
+        r#","downstream_transport_failure_reason":null"#,
+        r#","method":"GET""#,
+    ] {
+        let line = line(dealt_with).replacen(
+            &format!("{}:null,", dealt_with.split(':').next().unwrap().trim_start_matches(',')),
+            "",
+            1,
+        );
+        check(&line, &verified);
+    }
+}
+
+#[test]
+fn where_a_configured_format_does_not_fit_its_misfit_is_the_reason() {
+    let mut options = DecodeOptions::default();
+    options.add_text_format(crate::TextFormat::compile("[%START_TIME%] %RESPONSE_CODE%").unwrap());
+    let refusal = |options: &DecodeOptions, line: &str| columns_with(line, options).unwrap_err().detail;
+    let line = "[2026-11-22T14:39:24.727Z] two hundred";
+    assert!(refusal(&options, line).contains("RESPONSE_CODE"), "{}", refusal(&options, line));
+    for line in [line, "200 GET /", "[2026-11-22T14:39:24.727Z] \"GET / HTTP/1.1\" two hundred"] {
+        assert!(refusal(&DecodeOptions::default(), line).contains("--format-string"), "{line}");
+    }
+}
+
 #[test]
 fn waypoints_and_tunnels() {
     let waypoint = r#""upstream_cluster":"inbound-vip|80|http|api.foo.svc.cluster.local;","method":"GET","protocol":"HTTP/1.1","downstream_remote_address":"envoy://internal_client_address/","downstream_local_address":"10.96.0.1:80","upstream_host":"envoy://connect_originate/10.0.0.9:80","pod_namespace":"foo","pod_service_account":"waypoint""#;

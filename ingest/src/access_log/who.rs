@@ -25,7 +25,7 @@ pub(super) fn derive<'a>(line: &Line<'a>, decision: Decision, row: &mut Row<'a>)
     let (reporter, direction) = reporter(&evidence(line, decision));
     row.set_text(Col::Reporter, reporter.map(Reporter::as_str));
     row.set_text(Col::Direction, direction.map(Direction::as_str));
-    let identity = principals(line, reporter, row);
+    let identity = principals(line, reporter, decision == Decision::Deny, row);
     row.set_text(Col::Claims, claims(line, direction, identity));
 
     let names = Names {
@@ -89,7 +89,7 @@ enum Identity {
 }
 
 /// Sets the principals; says what the source's rests on.
-fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>) -> Identity {
+fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, denied: bool, row: &mut Row<'a>) -> Identity {
     let server_side = line.has(Key::DownstreamPeerUriSan) || line.has(Key::DownstreamLocalUriSan);
     let (source_keys, destination_keys) = identity::keys(reporter, server_side);
     let logged_source = first_principal(line, source_keys);
@@ -99,8 +99,11 @@ fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>
         Some(Reporter::Source) => Key::UpstreamTransportFailureReason,
         _ => Key::DownstreamTransportFailureReason,
     };
-    let claimed =
-        line.log_type == LogType::Listener || line.has(failure) || line.fields.is_ambiguous() || line.signs.of_strings;
+    let claimed = line.log_type == LogType::Listener
+        || line.has(failure)
+        || (reporter != Some(Reporter::Source) && may_have_failed(line, denied))
+        || line.fields.is_ambiguous()
+        || line.signs.of_strings;
     let own = || own_principal(line);
     let logged = logged_source.is_some();
     let source = logged_source.or_else(|| (reporter == Some(Reporter::Source)).then(own)?);
@@ -131,6 +134,16 @@ fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>
         set_principal(row, columns, destination);
     }
     identity
+}
+
+/// Whether the line may be a listener's, of a handshake that failed, in a format that does not say so. What a proxy did with the
+/// connection shows that it came to stand.
+fn may_have_failed(line: &Line<'_>, denied: bool) -> bool {
+    let dealt_with = line.cluster.is_some() || line.signs.upstream_host || line.has(Key::ConnectionTerminationDetails);
+    line.log_type == LogType::Tcp
+        && line.access_log_type.is_none()
+        && !line.carries(Key::DownstreamTransportFailureReason)
+        && !(denied || dealt_with)
 }
 
 fn first_principal<'a>(line: &Line<'a>, keys: &[Key]) -> Option<Principal<'a>> {

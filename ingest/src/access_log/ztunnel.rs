@@ -44,16 +44,18 @@ use crate::transport::TransportSecurity;
 use crate::ztunnel::{Connection, Members, Name};
 use crate::{edge, extra};
 
-/// The keys whose columns a ztunnel line can fill. `route_name` stands for what Envoy's lines derive from route and cluster (reporter,
-/// direction, egress).
+/// The keys whose columns a ztunnel line can fill. `route_name` and `upstream_cluster` stand for what Envoy's lines derive from route and
+/// cluster (reporter, direction, egress).
 const CARRIED: KeySet = KeySet::EMPTY
     .with(Key::StartTime)
     .with(Key::Duration)
     .with(Key::AccessLogType)
     .with(Key::RouteName)
+    .with(Key::UpstreamCluster)
     .with(Key::DownstreamDirectRemoteAddress)
     .with(Key::DownstreamLocalAddress)
     .with(Key::DownstreamPeerUriSan)
+    .with(Key::PeerPrincipal)
     .with(Key::DownstreamLocalUriSan)
     .with(Key::UpstreamService)
     .with(Key::ConnectionTerminationDetails)

@@ -6,6 +6,9 @@
 use super::bad;
 use crate::reject::{Refusal, RejectReason};
 
+const OTHER_FORMAT: &str =
+    "neither Istio's default format nor Envoy's; another one is given by --format-string or --mesh-config";
+
 /// The fields of the head, `-` where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head<'a> {
@@ -61,8 +64,7 @@ impl<'a> Heads<'a> {
             let (method, path, protocol) = request_of(text)?;
             Some((Head { time, method, path, protocol, code, flags, middle, numbers }, rest))
         });
-        let (first, rest) =
-            heads.next().ok_or_else(|| bad("not Istio's default format; for another one log JSON, or map its keys"))?;
+        let (first, rest) = heads.next().ok_or_else(|| bad(OTHER_FORMAT))?;
         Ok(Heads { first, others: heads.map(|(head, _)| head).collect(), request, rest })
     }
 }
@@ -71,7 +73,10 @@ impl<'a> Heads<'a> {
 fn no_start(line: &str) -> Refusal {
     let time = line.strip_prefix('[').and_then(|rest| rest.split(']').next()).and_then(crate::time::parse);
     let reason = if time.is_some() { RejectReason::BadTextFormat } else { RejectReason::NotAnAccessLog };
-    Refusal::new(reason, "no `[time] \"` at its start, as Istio's and Envoy's text has it")
+    Refusal::new(
+        reason,
+        "no `[time] \"` at its start, as Istio's and Envoy's default text has it; another format is given by --format-string or --mesh-config",
+    )
 }
 
 /// `METHOD PATH PROTOCOL`; only the path may contain blanks. It may be empty: Istio logs `x-envoy-original-path` in its

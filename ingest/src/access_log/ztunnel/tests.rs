@@ -297,7 +297,7 @@ fn columns_that_are_carried() {
     }
     let carried = ACCESS_LOGS.iter().zip(feeding_keys()).filter(|(_, keys)| keys.meets(CARRIED));
     let empty: Vec<_> = carried.map(|(column, _)| column.name).filter(|name| !filled.contains(name)).collect();
-    assert_eq!(empty, ["route_name", "rbac_rule"]);
+    assert_eq!(empty, ["upstream_cluster", "route_name", "rbac_rule"]);
 }
 
 #[test]
