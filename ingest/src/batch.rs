@@ -22,10 +22,10 @@ use crate::key::KeySet;
 use crate::line_format::{Envelope, LineFormat, LineFormats};
 use crate::reject::Reject;
 use crate::row::{Row, Value};
-use crate::schema::{self, ACCESS_LOGS, Col, ColumnType, REJECTS};
+use crate::schema::{self, ACCESS_LOGS, Col, REJECTS};
 use crate::wanted::{Level, Wanted};
 use arena::Arena;
-use column::{Column, Nulls};
+use column::{Column, Nulls, bits};
 
 /// Collects the rows and the rejects of one batch.
 #[derive(Debug)]
@@ -304,48 +304,22 @@ impl Edges {
         for (place, column) in edge::COLUMNS.iter().enumerate() {
             let any = self.valid.iter().any(|valid| valid >> place & 1 == 1);
             let Some(target) = columns.get_mut(*column as usize).filter(|_| any) else { continue };
-            // of this column, one after the other
             let cell = |(cells, valid): (&[u128; edge::COLUMNS.len()], &u64)| {
                 cells.get(place).copied().filter(|_| valid >> place & 1 == 1)
             };
             let cells: Vec<Option<u128>> = self.cells.iter().zip(&self.valid).map(cell).collect();
-            let each = self
-                .rows
-                .iter()
-                .enumerate()
-                .filter_map(|(row, edge)| Some((row, cells.get(*edge as usize).copied().flatten()?)));
-            match ACCESS_LOGS.get(*column as usize).map(|column| column.data_type) {
-                Some(ColumnType::Text) => each.for_each(|(row, view)| target.set_view(row, view)),
-                Some(ColumnType::Int64 | ColumnType::Timestamp) => {
-                    each.for_each(|(row, cell)| target.set_int64(row, number(cell)))
-                }
-                Some(ColumnType::Int32) => {
-                    each.for_each(|(row, cell)| target.set_int32(row, i32::try_from(number(cell)).unwrap_or_default()));
-                }
-                Some(ColumnType::Boolean) => each.for_each(|(row, cell)| target.set_boolean(row, cell == 1)),
-                Some(ColumnType::Binary) | None => {}
-            }
+            target.gather(&self.rows, &cells);
         }
     }
-}
-
-/// A number as the low bits of a cell.
-fn bits(number: i64) -> u128 {
-    u128::from(number.cast_unsigned())
-}
-
-fn number(cell: u128) -> i64 {
-    // the high half is 0
-    u64::try_from(cell).unwrap_or_default().cast_signed()
 }
 
 fn set(column: &mut Column, row: usize, value: &Value<'_>, view: u128) {
     match value {
         Value::Null => {}
+        Value::Boolean(_) => debug_assert!(false, "an edge decides every truth value"),
         Value::Text(_) => column.set_view(row, view),
         Value::Int64(number) | Value::Timestamp(number) => column.set_int64(row, *number),
         Value::Int32(number) => column.set_int32(row, *number),
-        Value::Boolean(truth) => column.set_boolean(row, *truth),
         Value::Binary(bytes) => column.set_binary(row, bytes),
     }
 }

@@ -203,10 +203,8 @@ impl Redaction {
     #[inline]
     pub(crate) fn words<'a>(&self, value: &'a str) -> Cow<'a, str> {
         let Some(names) = &self.names else { return Cow::Borrowed(value) };
-        let first = value.as_bytes().first();
-        let may_be_credentials = matches!(first, Some(b'B' | b'b'));
-        let other = memchr::memchr2(b'@', b':', value.as_bytes()).is_some();
-        if !may_be_credentials && !other && memchr::memchr2(b'J', b'=', value.as_bytes()).is_none() {
+        // a header has a `:`; for the others see `url`
+        if !may_be_credentials(value) && !has_any(value.as_bytes(), *b"=J@:") {
             return Cow::Borrowed(value);
         }
         let redacted = jwt::redact(value.as_bytes());
@@ -234,17 +232,41 @@ impl Default for Redaction {
     }
 }
 
+/// Whether a text has what every secret in a URL has.
+#[inline]
+pub(crate) fn may_be_secret(text: &str) -> bool {
+    may_be_credentials(text) || has_any(text.as_bytes(), *b"=%J@")
+}
+
+/// Whether a text starts as the names of authentication schemes do.
+#[inline]
+fn may_be_credentials(text: &str) -> bool {
+    matches!(text.as_bytes().first(), Some(b'B' | b'b'))
+}
+
+/// Whether one of the bytes stands in a text. Most texts are short, so a call for each would cost more than looking.
+#[inline]
+fn has_any(text: &[u8], bytes: [u8; 4]) -> bool {
+    let is_one = |byte: &u8| bytes.iter().fold(false, |found, one| found | (byte == one));
+    // a whole chunk without a branch is one of vectors
+    let any = |chunk: &[u8; 16]| chunk.iter().fold(false, |found, byte| found | is_one(byte));
+    let (chunks, rest) = text.as_chunks::<16>();
+    chunks.iter().any(any)
+        || match text.last_chunk::<16>() {
+            Some(last) => any(last),
+            None => rest.iter().any(is_one),
+        }
+}
+
 /// JWTs first: what they leave behind may end a name, never the other way round.
 #[inline]
 fn url<'a>(value: &'a str, names: &Names) -> Cow<'a, str> {
     // a parameter has a `=`, percent-encoded or not, a JWT has a `J`, a user's part an `@`, and credentials start with their scheme: most paths
     // have none of them
-    let bytes = value.as_bytes();
-    let other = matches!(bytes.first(), Some(b'B' | b'b')) || memchr::memchr(b'@', bytes).is_some();
-    if !other && memchr::memchr3(b'=', b'%', b'J', bytes).is_none() {
+    if !may_be_secret(value) {
         return Cow::Borrowed(value);
     }
-    let redacted = jwt::redact(bytes);
+    let redacted = jwt::redact(value.as_bytes());
     let redacted = then(redacted, |text| splice(text, raw::scheme_and_credentials(text), VALUE));
     let redacted = then(redacted, |text| splice(text, user::passwords(text), VALUE));
     splice::as_text(value, then(redacted, |text| splice(text, params::of_url(text, names), VALUE)))

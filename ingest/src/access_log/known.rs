@@ -14,7 +14,7 @@ use crate::endpoints::{Addresses, Endpoints};
 use crate::fields::integer;
 use crate::key::{KEY_COUNT, Key, KeySet};
 use crate::options::DecodeOptions;
-use crate::redact::Redaction;
+use crate::redact::{Redaction, may_be_secret};
 use crate::schema::Col;
 use crate::slots::{Layout, Slots};
 use crate::time;
@@ -133,7 +133,10 @@ pub(crate) fn write(
     if level.has(Col::Extra) && (!left.is_empty() || slots.has_rest()) {
         scratch.clear();
         slots.write_extra(left, layout, scratch);
-        let unsure = left.without(edge.harmless).iter().any(|key| !HARMLESS.has(key) || !is_plain(slots.get(key)));
+        let unsure = left
+            .without(edge.harmless)
+            .iter()
+            .any(|key| !HARMLESS.has(key) || slots.get(key).is_some_and(may_be_secret));
         match slots.has_rest() || unsure {
             true => rows.text(Col::Extra, &redaction.json(scratch)),
             false => rows.text(Col::Extra, scratch),
@@ -147,15 +150,6 @@ pub(crate) fn write(
 pub(crate) fn is_harmless(slots: &Slots<'_>, key: Key, redaction: &Redaction) -> bool {
     match slots.get(key) {
         Some(text) if text.starts_with(['{', '[']) => matches!(redaction.json(text), Cow::Borrowed(_)),
-        text => is_plain(text),
+        text => !text.is_some_and(may_be_secret),
     }
-}
-
-/// Whether a text lacks what every secret in a text has.
-fn is_plain(text: Option<&str>) -> bool {
-    let bytes = text.unwrap_or_default().as_bytes();
-    let starts_as_credentials = matches!(bytes.first(), Some(b'B' | b'b'));
-    !starts_as_credentials
-        && memchr::memchr3(b'J', b'=', b'%', bytes).is_none()
-        && memchr::memchr(b'@', bytes).is_none()
 }

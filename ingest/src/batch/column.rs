@@ -40,15 +40,16 @@ enum Cells {
 pub(super) struct Bits(Vec<u64>);
 
 impl Bits {
+    /// Sets the bit of a row for which there is room.
     #[inline]
-    pub(super) fn set(&mut self, row: usize) {
-        let word = row / 64;
-        if word >= self.0.len() {
-            self.grow(word);
-        }
-        if let Some(word) = self.0.get_mut(word) {
+    fn set(&mut self, row: usize) {
+        if let Some(word) = self.0.get_mut(row / 64) {
             *word |= 1 << (row % 64);
         }
+    }
+
+    fn make_room(&mut self, rows: usize) {
+        self.0.resize(rows.div_ceil(64).max(self.0.len()), 0);
     }
 
     /// The first `rows` bits are set.
@@ -60,15 +61,11 @@ impl Bits {
         Bits(words)
     }
 
-    #[cold]
-    fn grow(&mut self, word: usize) {
-        self.0.resize((word + 1).max(self.0.len() * 2).max(16), 0);
-    }
-
-    fn clear(&mut self, row: usize) {
-        if let Some(word) = self.0.get_mut(row / 64) {
-            *word &= !(1 << (row % 64));
-        }
+    /// One bit a row, in order.
+    fn of(rows: impl ExactSizeIterator<Item = bool>) -> Self {
+        let mut bits = Bits(vec![0; rows.len().div_ceil(64)]);
+        rows.enumerate().filter(|(_, bit)| *bit).for_each(|(row, _)| bits.set(row));
+        bits
     }
 
     fn buffer(self, rows: usize) -> BooleanBuffer {
@@ -81,27 +78,34 @@ impl Bits {
 /// Sets a cell of a vector that grows as rows come.
 macro_rules! set {
     ($column:ident, $row:ident, $variant:ident, $value:expr, $empty:expr) => {{
+        if !matches!(&$column.cells, Cells::$variant(cells) if $row < cells.len()) {
+            // the first cell, or one for which there is no room yet
+            $column.make_room($row, |cells, rows| match cells {
+                Cells::$variant(cells) => cells.resize(rows, $empty),
+                cells => *cells = Cells::$variant(vec![$empty; rows]),
+            });
+        }
         if let Cells::$variant(cells) = &mut $column.cells
             && let Some(cell) = cells.get_mut($row)
         {
             *cell = $value;
             $column.valid.set($row);
-        } else {
-            // the first cell, or one for which there is no room yet
-            if matches!($column.cells, Cells::None) {
-                $column.cells = Cells::$variant(vec![$empty; $column.expected.max($row + 1)]);
-            }
-            if let Cells::$variant(cells) = &mut $column.cells {
-                if $row >= cells.len() {
-                    cells.resize(($row + 1).max(cells.len() * 2), $empty);
-                }
-                if let Some(cell) = cells.get_mut($row) {
-                    *cell = $value;
-                    $column.valid.set($row);
-                }
-            }
         }
     }};
+}
+
+/// A number as the low bits of a cell.
+pub(super) fn bits(number: i64) -> u128 {
+    u128::from(number.cast_unsigned())
+}
+
+fn int64(cell: u128) -> i64 {
+    // the high half is 0
+    u64::try_from(cell).unwrap_or_default().cast_signed()
+}
+
+fn int32(cell: u128) -> i32 {
+    i32::try_from(int64(cell)).unwrap_or_default()
 }
 
 impl Column {
@@ -113,6 +117,17 @@ impl Column {
     /// Makes room for so many rows when the first is set.
     pub(super) fn expect(&mut self, rows: usize) {
         self.expected = rows;
+    }
+
+    /// Makes room for a row, and for as many as there may be.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, row: usize, resize: impl FnOnce(&mut Cells, usize)) {
+        let rows = self.expected.max(row + 1);
+        // a batch with more rows than the last one
+        self.expected = if row < self.expected { rows } else { rows.max(row * 2) };
+        resize(&mut self.cells, self.expected);
+        self.valid.make_room(self.expected);
     }
 
     #[inline]
@@ -142,18 +157,23 @@ impl Column {
         self.valid = Bits::all(rows);
     }
 
-    pub(super) fn set_boolean(&mut self, row: usize, value: bool) {
-        if matches!(self.cells, Cells::None) {
-            self.cells = Cells::Boolean(Bits::default());
-        }
-        if let Cells::Boolean(cells) = &mut self.cells {
-            if value {
-                cells.set(row)
-            } else {
-                cells.clear(row)
-            }
-            self.valid.set(row);
-        }
+    /// Gives each row the cell of that number, where nothing was set before. A cell is a view, or the low bits of a number; `None` is null.
+    pub(super) fn gather(&mut self, rows: &[u32], of: &[Option<u128>]) {
+        let (cells, valid): (Vec<u128>, Vec<bool>) =
+            of.iter().map(|cell| (cell.unwrap_or_default(), cell.is_some())).unzip();
+        let each = || rows.iter().map(|number| cells.get(*number as usize).copied().unwrap_or_default());
+        self.cells = match self.data_type {
+            ColumnType::Text => Cells::Text(each().collect()),
+            ColumnType::Int64 | ColumnType::Timestamp => Cells::Int64(each().map(int64).collect()),
+            ColumnType::Int32 => Cells::Int32(each().map(int32).collect()),
+            ColumnType::Boolean => Cells::Boolean(Bits::of(each().map(|cell| cell == 1))),
+            // no edge has one
+            ColumnType::Binary => Cells::None,
+        };
+        self.valid = match valid.iter().all(|valid| *valid) {
+            true => Bits::all(rows.len()),
+            false => Bits::of(rows.iter().map(|number| valid.get(*number as usize).copied().unwrap_or_default())),
+        };
     }
 
     pub(super) fn set_binary(&mut self, row: usize, value: &[u8]) {

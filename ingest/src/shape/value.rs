@@ -16,7 +16,7 @@ pub(super) enum Value<'a> {
 }
 
 /// The value that starts at `at`, and where it ends.
-#[inline]
+#[inline(always)]
 pub(super) fn value(line: &str, at: usize) -> Option<(Value<'_>, usize)> {
     let bytes = line.as_bytes();
     match bytes.get(at)? {
@@ -41,7 +41,7 @@ fn starts_with(bytes: &[u8], at: usize, word: &[u8]) -> bool {
     bytes.get(at..at + word.len()) == Some(word)
 }
 
-#[inline]
+#[inline(always)]
 fn string(line: &str, at: usize) -> Option<(Value<'_>, usize)> {
     let bytes = line.as_bytes();
     let start = at + 1;
