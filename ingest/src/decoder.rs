@@ -39,7 +39,7 @@ use crate::ztunnel;
 pub use stretches::{Carried, Stretch, StretchDecoder, Stretches};
 
 /// Line bytes after which a batch is full, however few lines they are: some batches are on their way at any time, and each holds its lines.
-const BATCH_BYTES: u64 = 1 << 20;
+const BATCH_BYTES: u64 = 2 << 20;
 
 /// A line is never longer, whatever `max_line_bytes` says: views of a text count in 32 bits, also where each byte became an escape of six.
 const LONGEST_LINE: usize = 256 << 20;
