@@ -85,7 +85,16 @@ impl Scanned {
     /// Why an absence of findings says less than it seems to.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
-        self.incomplete().or_else(|| self.unread_lines())
+        self.incomplete().or_else(|| self.unread_lines()).or_else(|| self.blind())
+    }
+
+    /// Detections that these logs do not let see anything.
+    fn blind(&self) -> Option<String> {
+        let blind = self.sights.iter().filter(|(_, sight)| matches!(sight, Sight::Blind(_)));
+        let names: Vec<&str> = blind.map(|(detection, _)| detection.header.id.as_str()).collect();
+        let all = self.sights.len();
+        (!names.is_empty())
+            .then(|| format!("{} of {all} detections see nothing in these logs: {}", names.len(), names.join(", ")))
     }
 
     /// Lines that are rejects although they look like access logs: a caller may have seen to it. (What is no access log, as what a proxy says about

@@ -68,6 +68,20 @@ pub(crate) fn decode(
     shapes: Option<&mut Shapes>,
     row: impl FnOnce(&Row<'_>, &Derived),
 ) -> Result<LineFormat, Refusal> {
+    decode_any(line, node, context, shapes, row).map_err(|refusal| match std::str::from_utf8(line) {
+        // what Istio's components say about themselves may name clusters
+        Ok(text) if crate::ztunnel::looks_like(trimmed(text)) => refusal,
+        _ => refusal.of_line(line),
+    })
+}
+
+fn decode_any(
+    line: &[u8],
+    node: &Node<'_>,
+    context: &Context<'_>,
+    shapes: Option<&mut Shapes>,
+    row: impl FnOnce(&Row<'_>, &Derived),
+) -> Result<LineFormat, Refusal> {
     let line = utf8(line, context.options)?;
     let (whole, line) = (untrimmed(&line), trimmed(&line));
     let options = context.options;
@@ -262,7 +276,7 @@ fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>, row: &mut Row<'a>) 
     let cluster = fields.take(Key::UpstreamCluster);
     row.set_text(Col::UpstreamCluster, cluster.map(cluster::clean));
 
-    let addresses = Addresses::of(|key| fields.get(key));
+    let addresses = Addresses::of(fields.told(), |key| fields.get(key));
     let signs = addresses.signs(fields.told(), |key| fields.get(key));
     let line = Line::new(fields, context, signs, cluster.map(Cluster::parse));
     row.set_text(Col::AccessLogType, line.access_log_type);

@@ -21,6 +21,7 @@ use crate::edge::{self, Edge};
 use crate::key::KeySet;
 use crate::line_format::{Envelope, LineFormat, LineFormats};
 use crate::reject::Reject;
+use crate::reporter::Reporter;
 use crate::row::{Row, Value};
 use crate::schema::{self, ACCESS_LOGS, Col, REJECTS};
 use crate::wanted::{Level, Wanted};
@@ -45,8 +46,8 @@ pub(crate) struct BatchBuilder {
     rejected: usize,
     coverage: Coverage,
     formats: LineFormats,
-    /// The keys of the last line, and on how many lines they were: lines of one format are counted together.
-    alike: (KeySet, u64),
+    /// The reporter and the keys of the last line, and on how many lines in turn they were: lines of one format are counted together.
+    alike: ((Option<Reporter>, KeySet), u64),
     /// The format of the last line, and how many lines in turn had it.
     same: Option<((LineFormat, Envelope), u64)>,
     nulls: Nulls,
@@ -84,7 +85,7 @@ impl BatchBuilder {
             rejected: 0,
             coverage: Coverage::default(),
             formats: LineFormats::default(),
-            alike: (KeySet::EMPTY, 0),
+            alike: ((None, KeySet::EMPTY), 0),
             same: None,
             nulls: Nulls::default(),
             digits: String::new(),
@@ -176,9 +177,9 @@ impl BatchBuilder {
         }
     }
 
-    /// Ends the row that is being written: its edge, the number of its line, and the keys that the line carried.
+    /// Ends the row that is being written: its edge, the number of its line, who logged the line, and the keys that it carried.
     #[inline]
-    pub(crate) fn end_row(&mut self, edge: u32, line: u64, keys: KeySet) {
+    pub(crate) fn end_row(&mut self, edge: u32, line: u64, by: (Option<Reporter>, KeySet)) {
         if self.level.has(Col::LogId) {
             let row = self.row();
             self.digits.clear();
@@ -189,9 +190,9 @@ impl BatchBuilder {
             }
         }
         self.edges.rows.push(edge);
-        if self.alike.0 != keys {
+        if self.alike.0 != by {
             self.count_alike();
-            self.alike = (keys, 0);
+            self.alike = (by, 0);
         }
         self.alike.1 += 1;
     }
@@ -209,7 +210,13 @@ impl BatchBuilder {
     }
 
     /// Appends a row as it is.
-    pub(crate) fn append(&mut self, row: &Row<'_>, (edge, signals): (u32, i64), line: u64, keys: KeySet) {
+    pub(crate) fn append(
+        &mut self,
+        row: &Row<'_>,
+        (edge, signals): (u32, i64),
+        line: u64,
+        by: (Option<Reporter>, KeySet),
+    ) {
         let level = self.begin_row(signals);
         for (column, value) in row.set_values() {
             if edge::is_column(column) || !level.has_number(column) {
@@ -224,7 +231,7 @@ impl BatchBuilder {
                 set(column, number, value, view);
             }
         }
-        self.end_row(edge, line, keys);
+        self.end_row(edge, line, by);
     }
 
     /// Appends one reject.
@@ -287,8 +294,8 @@ impl BatchBuilder {
     }
 
     fn count_alike(&mut self) {
-        let (keys, lines) = std::mem::take(&mut self.alike);
-        self.coverage.count(keys, lines);
+        let ((reporter, keys), lines) = std::mem::take(&mut self.alike);
+        self.coverage.count_lines(reporter, keys, lines);
     }
 
     fn count_same(&mut self) {

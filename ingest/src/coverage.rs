@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::format_string::TextFormat;
 use crate::json_format::JsonFormat;
 use crate::key::KeySet;
+use crate::reporter::Reporter;
 use crate::schema::{self, ACCESS_LOGS};
 
 /// Counts, per column of `access_logs`, the rows whose lines carried what feeds it. Columns that no key feeds
@@ -17,9 +18,28 @@ pub struct Coverage {
     rows: u64,
     /// One count per column, in the order of the columns.
     carried: Vec<u64>,
+    /// Rows by who logged them, in the order of [`Reporter::ALL`], then those of whom nobody knows. All 0 where no line was seen.
+    reporters: [u64; Reporter::ALL.len() + 1],
+}
+
+/// The values of the column `reporter`.
+pub fn reporters() -> impl Iterator<Item = &'static str> {
+    Reporter::ALL.into_iter().map(Reporter::as_str)
 }
 
 impl Coverage {
+    /// How many rows that reporter logged, or of how many it is not known (`None`). No answer where rows were counted that nobody has seen: those of
+    /// a format that has not logged a line yet.
+    #[must_use]
+    pub fn logged_by(&self, reporter: Option<&str>) -> Option<u64> {
+        let seen = self.reporters.iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
+        let place = match reporter {
+            Some(name) => reporters().position(|known| known == name)?,
+            None => Reporter::ALL.len(),
+        };
+        self.reporters.get(place).copied().filter(|_| seen == self.rows)
+    }
+
     /// How many rows' lines carried a key that feeds `column`; 0 for a name that is no column.
     #[must_use]
     pub fn get(&self, column: &str) -> u64 {
@@ -35,7 +55,8 @@ impl Coverage {
     /// Adds the counts of other rows.
     pub fn merge(&mut self, other: &Coverage) {
         self.rows = self.rows.saturating_add(other.rows);
-        for (mine, theirs) in self.carried.iter_mut().zip(&other.carried) {
+        let mine = self.carried.iter_mut().chain(&mut self.reporters);
+        for (mine, theirs) in mine.zip(other.carried.iter().chain(&other.reporters)) {
             *mine = mine.saturating_add(*theirs);
         }
     }
@@ -58,8 +79,17 @@ impl Coverage {
         coverage
     }
 
+    /// Counts rows of lines that were seen: who logged them, and which keys they carried.
+    pub(crate) fn count_lines(&mut self, reporter: Option<Reporter>, keys: KeySet, rows: u64) {
+        let place = reporter.map_or(Reporter::ALL.len(), |reporter| reporter as usize);
+        if let Some(count) = self.reporters.get_mut(place) {
+            *count = count.saturating_add(rows);
+        }
+        self.count(keys, rows);
+    }
+
     /// Counts rows whose lines carried `keys`.
-    pub(crate) fn count(&mut self, keys: KeySet, rows: u64) {
+    fn count(&mut self, keys: KeySet, rows: u64) {
         self.rows += rows;
         for (count, feeding) in self.carried.iter_mut().zip(schema::feeding_keys()) {
             *count += rows * u64::from(feeding.is_empty() || feeding.meets(keys));
@@ -69,7 +99,7 @@ impl Coverage {
 
 impl Default for Coverage {
     fn default() -> Self {
-        Coverage { rows: 0, carried: vec![0; ACCESS_LOGS.len()] }
+        Coverage { rows: 0, carried: vec![0; ACCESS_LOGS.len()], reporters: Default::default() }
     }
 }
 
@@ -78,20 +108,29 @@ impl Default for Coverage {
 struct Wire {
     rows: u64,
     columns: BTreeMap<String, u64>,
+    /// By the column `reporter`; of whom nobody knows under the empty name.
+    #[serde(default)]
+    reporters: BTreeMap<String, u64>,
 }
 
 impl Serialize for Coverage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let columns = ACCESS_LOGS.iter().zip(&self.carried).map(|(column, count)| (column.name.to_owned(), *count));
-        Wire { rows: self.rows, columns: columns.collect() }.serialize(serializer)
+        let names = reporters().chain([""]).map(str::to_owned);
+        let reporters = names.zip(self.reporters).filter(|(_, count)| *count > 0).collect();
+        Wire { rows: self.rows, columns: columns.collect(), reporters }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Coverage {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Wire { rows, columns } = Wire::deserialize(deserializer)?;
+        let Wire { rows, columns, reporters: by } = Wire::deserialize(deserializer)?;
         let carried = ACCESS_LOGS.iter().map(|column| columns.get(column.name).copied().unwrap_or(0));
-        Ok(Coverage { rows, carried: carried.collect() })
+        let mut counts = [0; Reporter::ALL.len() + 1];
+        for (count, name) in counts.iter_mut().zip(reporters().chain([""])) {
+            *count = by.get(name).copied().unwrap_or(0);
+        }
+        Ok(Coverage { rows, carried: carried.collect(), reporters: counts })
     }
 }
 
@@ -130,8 +169,12 @@ mod tests {
     #[test]
     fn counts_what_was_carried() {
         let mut coverage = Coverage::default();
-        coverage.count(KeySet::EMPTY.with(Key::StartTime).with(Key::ResponseCodeDetails), 1);
-        coverage.count(KeySet::RECOMMENDED, 1);
+        coverage.count_lines(None, KeySet::EMPTY.with(Key::StartTime).with(Key::ResponseCodeDetails), 1);
+        coverage.count_lines(Some(Reporter::Waypoint), KeySet::RECOMMENDED, 1);
+        let logged_by = |coverage: &Coverage| {
+            [None, Some("source"), Some("waypoint"), Some("?")].map(|reporter| coverage.logged_by(reporter))
+        };
+        assert_eq!(logged_by(&coverage), [Some(1), Some(0), Some(1), None]);
         for (column, count) in [
             ("time", 2),
             ("log_id", 2),
@@ -150,5 +193,8 @@ mod tests {
         assert_eq!(back, coverage);
         back.merge(&coverage);
         assert_eq!((back.rows(), back.get("time")), (4, 4));
+        assert_eq!(logged_by(&back), [Some(2), Some(0), Some(2), None]);
+        back.merge(&Coverage::of(KeySet::RECOMMENDED));
+        assert_eq!(logged_by(&back), [None; 4], "nobody has seen a line of that format");
     }
 }

@@ -263,6 +263,7 @@ impl Assembly {
             (None, Some((at, bytes))) => (at, Sample::of(bytes)),
             (None, None) => return,
         };
+        let refusal = refusal.of_line(&sample.sample);
         self.reject(at, refusal, sample);
     }
 
@@ -311,7 +312,7 @@ impl Assembly {
         for (key, name) in node.names() {
             slots.add(key, name);
         }
-        let addresses = Addresses::of(|key| slots.get(key));
+        let addresses = Addresses::of(slots.told(), |key| slots.get(key));
         let signs = addresses.signs(slots.told(), |key| slots.get(key));
         let hash = edges.hash(slots, signs);
         let generation = self.builder.generation();
@@ -421,7 +422,7 @@ fn append(builder: &mut BatchBuilder, line: u64, row: &Row<'_>, derived: &Derive
     let Derived { carried, taken, reporter, direction } = *derived;
     let edge = Edge::of(row, taken, reporter, direction);
     let number = builder.add_edge(&edge);
-    builder.append(row, (number, edge.signals), line, carried);
+    builder.append(row, (number, edge.signals), line, (reporter, carried));
     (edge, number)
 }
 

@@ -20,20 +20,29 @@ pub(crate) struct Names<'a> {
     pub(crate) authority: Option<&'a str>,
 }
 
-/// The host, and whether `services` gave it and says nothing more.
-pub(crate) fn destination_service(names: Names<'_>) -> (Option<Cow<'_, str>>, bool) {
+/// Who gave the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    /// The mesh's configuration; `whole`: `services` did, and says nothing more.
+    Mesh { whole: bool },
+    /// The caller, by authority or SNI.
+    Caller,
+}
+
+/// The host, and who gave its name.
+pub(crate) fn destination_service(names: Names<'_>) -> (Option<Cow<'_, str>>, From) {
     if let Some(fqdn) = names.fqdn {
-        return (Some(Cow::Borrowed(fqdn)), false);
+        return (Some(Cow::Borrowed(fqdn)), From::Mesh { whole: false });
     }
     let services: Vec<Service> = names.services.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let only = services.len() == 1;
     if let Some(service) = services.into_iter().next() {
-        return (Some(Cow::Owned(service.host)), only);
+        return (Some(Cow::Owned(service.host)), From::Mesh { whole: only });
     }
     let host = (names.sni.and_then(fqdn_of_sni).map(Cow::Borrowed))
         .or_else(|| names.authority.and_then(host_name).map(Cow::Owned))
         .or_else(|| names.sni.and_then(address::host).map(Cow::Owned));
-    (host, false)
+    (host, From::Caller)
 }
 
 #[derive(Deserialize)]
@@ -57,19 +66,20 @@ mod tests {
         let list = r#"[{"host":"a.ns.svc.cluster.local","name":"a","namespace":"ns"}]"#;
         let two = r#"[{"host":"a"},{"host":"b"}]"#;
         let istio_sni = Some("outbound_.80_._.s.ns.svc.cluster.local");
-        for (names, expected, taken) in [
-            (Names { fqdn: Some("f"), services: Some(list), ..none }, Some("f"), false),
-            (Names { services: Some(list), sni: istio_sni, ..none }, Some("a.ns.svc.cluster.local"), true),
-            (Names { services: Some(two), ..none }, Some("a"), false),
-            (Names { services: Some("[]"), sni: Some("s.com"), ..none }, Some("s.com"), false),
-            (Names { services: Some("{"), sni: Some("s.com"), ..none }, Some("s.com"), false),
-            (Names { sni: istio_sni, authority: Some("evil"), ..none }, Some("s.ns.svc.cluster.local"), false),
-            (Names { sni: Some("S.com"), authority: Some("Host.:80"), ..none }, Some("host"), false),
-            (Names { sni: Some("S.com"), authority: Some("10.0.0.1:80"), ..none }, Some("s.com"), false),
-            (Names { authority: Some("[::1]:80"), ..none }, None, false),
-            (none, None, false),
+        let mesh = |whole| From::Mesh { whole };
+        for (names, expected, from) in [
+            (Names { fqdn: Some("f"), services: Some(list), ..none }, Some("f"), mesh(false)),
+            (Names { services: Some(list), sni: istio_sni, ..none }, Some("a.ns.svc.cluster.local"), mesh(true)),
+            (Names { services: Some(two), ..none }, Some("a"), mesh(false)),
+            (Names { services: Some("[]"), sni: Some("s.com"), ..none }, Some("s.com"), From::Caller),
+            (Names { services: Some("{"), sni: Some("s.com"), ..none }, Some("s.com"), From::Caller),
+            (Names { sni: istio_sni, authority: Some("evil"), ..none }, Some("s.ns.svc.cluster.local"), From::Caller),
+            (Names { sni: Some("S.com"), authority: Some("Host.:80"), ..none }, Some("host"), From::Caller),
+            (Names { sni: Some("S.com"), authority: Some("10.0.0.1:80"), ..none }, Some("s.com"), From::Caller),
+            (Names { authority: Some("[::1]:80"), ..none }, None, From::Caller),
+            (none, None, From::Caller),
         ] {
-            assert_eq!(destination_service(names), (expected.map(Cow::Borrowed), taken), "{names:?}");
+            assert_eq!(destination_service(names), (expected.map(Cow::Borrowed), from), "{names:?}");
         }
     }
 }

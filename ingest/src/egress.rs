@@ -1,5 +1,5 @@
 //! Where traffic left to: the columns `egress` and `egress_host`, on lines of clients and gateways. It stands on cluster
-//! and route alone: Istio 1.9 logged its black hole without a cluster, and such a line is `unknown` (its reporter is still told).
+//! and route; of Istio 1.9's black hole, which was logged without a cluster, see [`crate::access_log`].
 
 use crate::address;
 use crate::cluster::{Cluster, fqdn_of_sni};

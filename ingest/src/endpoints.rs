@@ -45,13 +45,17 @@ pub(crate) struct Endpoints<'a> {
 }
 
 impl<'a> Addresses<'a> {
-    /// Reads the addresses of a line.
+    /// Reads the addresses of a line. Of JSON of strings the direct one may be a caller's key: it must not contradict the other one, where that is
+    /// the connection's.
     #[inline]
-    pub(crate) fn of(get: impl Fn(Key) -> Option<&'a str>) -> Self {
+    pub(crate) fn of(told: Told, get: impl Fn(Key) -> Option<&'a str>) -> Self {
         let at = |key| get(key).and_then(At::parse);
+        let remote = at(Key::DownstreamRemoteAddress);
+        let connected = remote.filter(|remote| told.format == LineFormat::StringJson && remote.address.port != Some(0));
+        let believed = |direct: &At<'_>| connected.is_none_or(|remote| remote.address.ip == direct.address.ip);
         Addresses {
-            direct: at(Key::DownstreamDirectRemoteAddress),
-            remote: at(Key::DownstreamRemoteAddress),
+            direct: at(Key::DownstreamDirectRemoteAddress).filter(believed),
+            remote,
             local: at(Key::DownstreamLocalAddress),
             upstream: at(Key::UpstreamHost),
             upstream_local: at(Key::UpstreamLocalAddress),

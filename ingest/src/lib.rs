@@ -57,7 +57,7 @@ mod unchecked;
 mod wanted;
 mod ztunnel;
 
-pub use coverage::Coverage;
+pub use coverage::{Coverage, reporters};
 pub use decoder::{AccessLogBatch, Carried, Decoder, Stretch, StretchDecoder, Stretches};
 pub use field_map::{FieldMap, FieldMapError};
 pub use format_string::TextFormat;

@@ -18,6 +18,8 @@ pub enum RejectReason {
     NestingTooDeep,
     /// JSON without a start time, or text of some other kind.
     NotAnAccessLog,
+    /// The same, but with what only access logs of Envoy and ztunnel have: it may be one in a format that is not known here.
+    UnknownFormat,
     /// The start time is no time, or not of the years 1970 to 9999.
     BadTime,
     /// Starts like Istio's text format, but does not continue so, or its request could end in more than one place.
@@ -26,12 +28,13 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason.
-    pub const ALL: [RejectReason; 7] = [
+    pub const ALL: [RejectReason; 8] = [
         RejectReason::LineTooLong,
         RejectReason::NotUtf8,
         RejectReason::NotJson,
         RejectReason::NestingTooDeep,
         RejectReason::NotAnAccessLog,
+        RejectReason::UnknownFormat,
         RejectReason::BadTime,
         RejectReason::BadTextFormat,
     ];
@@ -45,6 +48,7 @@ impl RejectReason {
             RejectReason::NotJson => "not_json",
             RejectReason::NestingTooDeep => "nesting_too_deep",
             RejectReason::NotAnAccessLog => "not_an_access_log",
+            RejectReason::UnknownFormat => "unknown_format",
             RejectReason::BadTime => "bad_time",
             RejectReason::BadTextFormat => "bad_text_format",
         }
@@ -76,6 +80,22 @@ pub struct Reject {
     pub sample: Vec<u8>,
 }
 
+/// Whether a line that is no access log has words of one. What a proxy says about itself does not have them, but in debug logs.
+pub(crate) fn has_words_of_access_logs(line: &[u8]) -> bool {
+    const WORDS: [&str; 9] = [
+        "rbac_access_denied",
+        "via_upstream",
+        "filter_chain_not_found",
+        "policy rejection",
+        "response_code",
+        "inbound|",
+        "outbound|",
+        "PassthroughCluster",
+        "BlackHoleCluster",
+    ];
+    WORDS.into_iter().any(|word| memchr::memmem::find(line, word.as_bytes()).is_some())
+}
+
 /// Why one line cannot be a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -84,6 +104,17 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// The same of a line with these bytes, which may make it another reason.
+    pub(crate) fn of_line(mut self, line: &[u8]) -> Self {
+        if self.reason == RejectReason::NotAnAccessLog && has_words_of_access_logs(line) {
+            self.reason = RejectReason::UnknownFormat;
+            self.detail.push_str(
+                "; but it reads like an access log: --format-string, --mesh-config or --field tell which format it has",
+            );
+        }
+        self
+    }
+
     pub(crate) fn new(reason: RejectReason, detail: impl Into<String>) -> Self {
         Refusal { reason, detail: detail.into() }
     }

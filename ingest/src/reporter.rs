@@ -133,6 +133,10 @@ fn is_gateway_answer(line: &Evidence<'_>) -> bool {
 }
 
 impl Reporter {
+    /// Every reporter.
+    pub(crate) const ALL: [Reporter; 5] =
+        [Reporter::Source, Reporter::Destination, Reporter::Gateway, Reporter::Waypoint, Reporter::Ztunnel];
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Reporter::Source => "source",

@@ -78,7 +78,8 @@ pub(crate) struct Connection<'a> {
 /// Names and JSON texts.
 pub(crate) type Members<'c> = Vec<(&'c str, Cow<'c, str>)>;
 
-const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+/// Of ztunnel and istiod's agent; the last three are Envoy's and the agent's.
+const LEVELS: [&str; 8] = ["error", "warn", "info", "debug", "trace", "warning", "critical", "fatal"];
 
 const MESSAGES: [&str; 3] = ["connection complete", "connection opened", "connection failed"];
 

@@ -8,6 +8,7 @@ lookback = "1h"
 entity = ["source", "destination"]
 summary = "{source} was denied {count} times by {destination} ({policies}), against {baseline} per window before the burst"
 requires = ["rbac_decision"]
+reporters = ["destination", "gateway", "waypoint", "ztunnel", "unknown"]
 signals = ["denied"]
 attack = ["T1046"]
 false_positives = "A new AuthorizationPolicy that forgets a legitimate caller denies that caller from its first request on; a client that retries multiplies its denials."
@@ -31,9 +32,8 @@ WITH denied AS (
     SELECT
         log_id,
         time,
-        -- a principal that no handshake proved is a claim, and names nobody
-        coalesce(CASE WHEN identity_verified THEN source_principal END, source_ip, 'unknown') AS source,
-        coalesce(destination_principal, destination_service, destination_ip, 'unknown') AS destination,
+        proven_source AS source,
+        proven_destination AS destination,
         coalesce(rbac_policy_namespace || '/' || rbac_policy || ' rule ' || rbac_rule, 'no policy allowed it') AS policy,
         log_type,
         response_code

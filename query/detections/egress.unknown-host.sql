@@ -7,6 +7,7 @@ window = "5m"
 entity = ["source", "host"]
 summary = "{source} called {host}, which no Service or ServiceEntry names, {count} times: {blocked} blocked, {passed} let through, {bytes_out} bytes sent"
 requires = ["egress"]
+reporters = ["source", "ztunnel"]
 signals = ["egress_unknown"]
 attack = ["T1071.001"]
 false_positives = "A ServiceEntry that is missing or not exported to the caller's namespace; a headless service called by pod address."

@@ -8,6 +8,7 @@ lookback = "1h"
 entity = ["source", "destination", "route"]
 summary = "{source} got {count} times 403 from {destination} itself on {route}, against {baseline} per window before the burst"
 requires = ["response_code", "response_code_details"]
+reporters = ["destination", "waypoint"]
 signals = ["app_403"]
 attack = ["T1190"]
 false_positives = "An expired session or a revoked role of one busy client; a deployment that changes permissions."
@@ -29,10 +30,10 @@ WITH refused AS (
     SELECT
         log_id,
         time,
-        -- a principal that no handshake proved is a claim, and names nobody
-        coalesce(CASE WHEN identity_verified THEN source_principal END, source_ip, 'unknown') AS source,
-        coalesce(destination_principal, destination_service, destination_ip, 'unknown') AS destination,
-        coalesce(path_template(path), 'unknown') AS route,
+        proven_source AS source,
+        proven_destination AS destination,
+        -- a caller that chooses the path, and another each time, is still one
+        CASE WHEN coalesce(has_flag(claims, 'path'), false) THEN 'any route' ELSE coalesce(path_template(path), 'unknown') END AS route,
         path
     FROM requests
     WHERE time >= $lookback_start AND time < $window_end

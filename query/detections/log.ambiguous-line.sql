@@ -20,8 +20,8 @@ WITH ambiguous AS (
     SELECT
         log_id,
         time,
-        coalesce(CASE WHEN identity_verified THEN source_principal END, source_ip, 'unknown') AS source,
-        coalesce(destination_principal, destination_service, destination_ip, 'unknown') AS destination,
+        proven_source AS source,
+        proven_destination AS destination,
         rbac_decision = 'deny' AS denied
     FROM requests
     WHERE time >= $window_start AND time < $window_end

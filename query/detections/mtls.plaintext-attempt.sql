@@ -7,6 +7,7 @@ window = "5m"
 entity = ["source", "destination"]
 summary = "{source} spoke plaintext to {destination} {count} times: {rejected} rejected by STRICT, {accepted} accepted by PERMISSIVE"
 requires = ["transport_security | response_code_details", "transport_security | response_flags"]
+reporters = ["destination", "ztunnel"]
 signals = ["plaintext"]
 attack = ["T1040"]
 false_positives = "A workload outside the mesh that has always called this one, while the namespace is on its way to STRICT; a metrics scraper without a sidecar."
@@ -23,7 +24,7 @@ WITH plaintext AS (
         log_id,
         time,
         coalesce(source_ip, 'unknown') AS source,
-        coalesce(destination_principal, destination_service, destination_ip, 'unknown') AS destination,
+        proven_destination AS destination,
         destination_port,
         -- rejected: no filter chain of the inbound listener takes plaintext, and such a connection has no request; a ztunnel takes it for a policy
         coalesce(log_type = 'listener' AND has_flag(response_flags, 'NR') AND response_code_details = 'filter_chain_not_found', false)

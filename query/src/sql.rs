@@ -31,6 +31,17 @@ use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 pub const COUNTED: &str =
     "access_log_type IS NULL OR access_log_type IN ('DownstreamEnd', 'TcpConnectionEnd', 'UdpSessionEnd', 'NotSet')";
 
+/// What `requests` has beside the columns of `access_logs`: who called whom, by the best name that is no mere claim of a caller; an address where there is
+/// none, so that nobody can be many, or somebody else, by writing names.
+const PROVEN: &str = "
+    coalesce(CASE WHEN identity_verified THEN source_principal END, source_ip, 'unknown') AS proven_source,
+    coalesce(
+        CASE WHEN NOT coalesce(has_flag(claims, 'destination_principal'), false) THEN destination_principal END,
+        CASE WHEN NOT coalesce(has_flag(claims, 'destination_service'), false) THEN destination_service END,
+        destination_ip,
+        'unknown'
+    ) AS proven_destination";
+
 /// Stack of a thread that plans and runs queries, bytes of address space: planning walks a query's tree by recursion, and the fence lets trees of
 /// [`fence::MAX_DEPTH`] through.
 const STACK: usize = 64 << 20;
@@ -162,7 +173,7 @@ impl Sql {
         context.register_table("access_logs", access_logs)?;
         let rejects = rejects.unwrap_or_else(|| empty(ingest::schema::rejects()));
         context.register_table("rejects", rejects)?;
-        let counted = context.sql(&format!("SELECT * FROM access_logs WHERE {COUNTED}")).await?.into_view();
+        let counted = context.sql(&format!("SELECT *, {PROVEN} FROM access_logs WHERE {COUNTED}")).await?.into_view();
         context.register_table("requests", counted)?;
         Ok(context)
     }

@@ -186,13 +186,16 @@ impl Summary {
         }
         let edge = columns.edge.value(row);
         // a principal that no handshake proved names nobody, though the edge is that of its name
-        let claimed = text(columns.claims).is_some_and(|claims| has_flag(claims, "source_principal"));
+        let is_claimed = |column: &str| text(columns.claims).is_some_and(|claims| has_flag(claims, column));
+        let claimed = is_claimed("source_principal");
         let place = match self.known.get(&edge).filter(|_| !claimed) {
             Some(place) => *place,
             None => {
                 let source = text(columns.source_principal).filter(|_| !claimed);
-                let named = [columns.destination_principal, columns.destination_service, columns.egress_host];
-                let destination = named.into_iter().find_map(text);
+                let destination = text(columns.destination_principal)
+                    .filter(|_| !is_claimed("destination_principal"))
+                    .or_else(|| text(columns.destination_service).filter(|_| !is_claimed("destination_service")))
+                    .or_else(|| text(columns.egress_host));
                 // who has no name is told by its address, which is not in the edge
                 let named = source.is_some() && destination.is_some();
                 let source = source.or_else(|| text(columns.source_ip)).unwrap_or("unknown");

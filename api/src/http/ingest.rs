@@ -59,7 +59,7 @@ pub(crate) struct Accepted {
 pub(crate) struct Reason {
     /// Its number, from 1; blank lines count.
     line: u64,
-    /// `line_too_long`, `not_utf8`, `not_json`, `nesting_too_deep`, `not_an_access_log`, `bad_time` or `bad_text_format`.
+    /// `line_too_long`, `not_utf8`, `not_json`, `nesting_too_deep`, `not_an_access_log`, `unknown_format`, `bad_time` or `bad_text_format`.
     reason: String,
 }
 

@@ -7,6 +7,7 @@ mod ended;
 mod report;
 mod service;
 mod shapes;
+mod silenced;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

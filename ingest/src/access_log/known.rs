@@ -142,7 +142,7 @@ pub(crate) fn write(
             false => rows.text(Col::Extra, scratch),
         }
     }
-    rows.end_row(number, line, slots.carried());
+    rows.end_row(number, line, (edge.reporter, slots.carried()));
     Some(())
 }
 

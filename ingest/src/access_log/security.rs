@@ -103,7 +103,10 @@ fn left_to<'a>(line: &Line<'a>, reporter: Option<Reporter>, row: &mut Row<'a>) -
     if !matches!(reporter, Some(Reporter::Source | Reporter::Gateway)) {
         return None;
     }
-    let kind = egress(line.cluster, line.get(Key::RouteName), &line.options.cluster_domain);
+    let kind = match line.black_hole {
+        true => Egress::BlackHole,
+        false => egress(line.cluster, line.get(Key::RouteName), &line.options.cluster_domain),
+    };
     row.set_text(Col::Egress, Some(kind.as_str()));
     let host = egress_host(kind, line.get(Key::Authority), line.get(Key::RequestedServerName));
     row.set_text(Col::EgressHost, host);

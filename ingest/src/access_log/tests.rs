@@ -425,7 +425,7 @@ fn an_empty_value_at_the_end_of_a_configured_format_is_one() {
 #[test]
 fn the_black_hole_of_istio_1_9() {
     let text = r#"[2021-06-10T10:00:00.000Z] "- - -" 0 UH - - "-" 0 0 0 - "-" "-" "-" "-" "-" - - 93.184.216.34:443 10.0.0.1:5000 - -"#;
-    check(text, &["log_type=tcp", "reporter=source", "direction=outbound", "egress=unknown", "signals=0"]);
+    check(text, &["log_type=tcp", "reporter=source", "direction=outbound", "egress=blackhole", "signals=8"]);
     check(&text.replace("0 UH - -", "0 UF - -"), &["reporter=", "egress=", "signals=0"]);
     check(&text.replace("\"- - -\" 0 UH", "\"GET / HTTP/1.1\" 503 UH"), &["reporter=", "egress="]);
 }

@@ -1,7 +1,7 @@
 //! Who logged a line, and who spoke to whom: reporter, addresses, principals, service.
 
 use crate::cluster::fqdn_of_sni;
-use crate::destination_service::{Names, destination_service};
+use crate::destination_service::{From, Names, destination_service};
 use crate::identity::{self, Parts, Principal};
 use crate::key::Key;
 use crate::log_type::LogType;
@@ -26,19 +26,20 @@ pub(super) fn derive<'a>(line: &Line<'a>, decision: Decision, row: &mut Row<'a>)
     row.set_text(Col::Reporter, reporter.map(Reporter::as_str));
     row.set_text(Col::Direction, direction.map(Direction::as_str));
     let identity = principals(line, reporter, decision == Decision::Deny, row);
-    row.set_text(Col::Claims, claims(line, direction, identity));
-
     let names = Names {
         fqdn: line.cluster.and_then(|cluster| cluster.fqdn()),
         services: line.get(Key::UpstreamService),
         sni: line.get(Key::RequestedServerName),
         authority: line.get(Key::Authority),
     };
-    let (service, taken) = destination_service(names);
+    let (service, from) = destination_service(names);
+    let named = *row.get(Col::DestinationPrincipal) != Value::Null;
+    let by_caller = service.is_some() && from == From::Caller;
     row.set_text(Col::DestinationService, service);
-    if taken {
+    if from == (From::Mesh { whole: true }) {
         line.fields.mark_taken(Key::UpstreamService);
     }
+    row.set_text(Col::Claims, claims(line, direction, identity, (named, by_caller)));
     Who { reporter, direction, verified: identity == Identity::Verified }
 }
 
@@ -64,7 +65,14 @@ fn evidence<'a>(line: &Line<'a>, decision: Decision) -> Evidence<'a> {
 
 /// What of the line only a caller says, as names of columns. A sidecar's inbound routes rewrite nothing: what says so there was sent along,
 /// and so may be what stands there in the place of the path.
-fn claims(line: &Line<'_>, direction: Option<Direction>, identity: Identity) -> Option<String> {
+///
+/// Whom a client calls is its own to say, and its sidecar believes it; on a server's line the caller may have named anybody.
+fn claims(
+    line: &Line<'_>,
+    direction: Option<Direction>,
+    identity: Identity,
+    (named, by_caller): (bool, bool),
+) -> Option<String> {
     let inbound = direction == Some(Direction::Inbound);
     let claims = [
         (inbound && line.signs.original_path_first, "path"),
@@ -72,6 +80,8 @@ fn claims(line: &Line<'_>, direction: Option<Direction>, identity: Identity) -> 
         (inbound && line.signs.original_host, "original_host"),
         (line.signs.portless_client, "claimed_client_ip"),
         (identity == Identity::Claimed, "source_principal"),
+        (line.signs.of_strings && named, "destination_principal"),
+        (by_caller && direction != Some(Direction::Outbound), "destination_service"),
     ];
     let claims: Vec<&str> = claims.into_iter().filter_map(|(claimed, column)| claimed.then_some(column)).collect();
     (!claims.is_empty()).then(|| claims.join(","))

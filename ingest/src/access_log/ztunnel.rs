@@ -272,7 +272,7 @@ fn is_strict(policy: &str) -> bool {
 
 fn set_times(connection: &mut Connection<'_>, row: &mut Row<'_>) -> Result<(), Refusal> {
     let text = connection.take(Name::Time).ok_or_else(|| {
-        Refusal::new(RejectReason::NotAnAccessLog, "one of ztunnel's lines without its time: it cannot be placed")
+        Refusal::new(RejectReason::BadTime, "one of ztunnel's lines without its time: it cannot be placed")
     })?;
     let ended = time::parse(&text).ok_or_else(|| {
         let detail = format!("the time `{}` of ztunnel's line is not RFC 3339 of the years 1970 to 9999", shown(&text));

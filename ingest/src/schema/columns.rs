@@ -138,7 +138,7 @@ columns! {
     PeerSerial "peer_serial" Text optional, "hex", ["downstream_peer_serial"], "%DOWNSTREAM_PEER_SERIAL%", "", "no client certificate, or not logged";
     PeerFingerprint "peer_fingerprint" Text optional, "SHA-256, hex", ["downstream_peer_fingerprint_256"], "%DOWNSTREAM_PEER_FINGERPRINT_256%", "", "no client certificate, or not logged";
     PeerCertEnd "peer_cert_end" Timestamp optional, "µs since 1970, UTC", ["downstream_peer_cert_v_end"], "%DOWNSTREAM_PEER_CERT_V_END%", "", "no client certificate, or not logged";
-    Egress "egress" Text optional, "in_mesh, registered, passthrough, blackhole, unknown", ["upstream_cluster", "route_name"], "derived, on client and gateway lines and ztunnel's outbound ones; unknown of Istio 1.9's black hole, whose line has no cluster", "upstream_cluster", "not a client's or gateway's line";
+    Egress "egress" Text optional, "in_mesh, registered, passthrough, blackhole, unknown", ["upstream_cluster", "route_name"], "derived, on client and gateway lines and ztunnel's outbound ones; Istio 1.9's black hole is told by a connection with the flag UH, without cluster and host", "upstream_cluster", "not a client's or gateway's line";
     EgressHost "egress_host" Text optional, "host name or address, lower case, no port; chosen by the caller", ["authority", "requested_server_name"], "authority of HTTP, else SNI", "request.authority, tls_properties.tls_sni_hostname", "in the mesh, or the line names no host";
 
     // the rest

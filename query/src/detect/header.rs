@@ -11,6 +11,7 @@
 //! entity = ["source", "destination"] # output columns that say who it is about
 //! summary = "{source} was denied {count} times by {destination}"
 //! requires = ["rbac_decision"]       # columns without which it is blind; "a | b": without both
+//! reporters = ["destination"]        # optional: whose lines it reads; without one of them in a log it is blind
 //! reads_query = true                 # optional: it reads query strings, which the recommended format logs only with --with-query
 //! signals = ["denied"]               # optional: only windows with such rows are looked at, and only such rows are read
 //! attack = ["T1046"]                 # MITRE ATT&CK techniques
@@ -56,6 +57,8 @@ pub struct Header {
     pub requires: Vec<String>,
     /// Column → what is not seen where logs do not carry it.
     pub degraded: BTreeMap<String, String>,
+    /// Whose lines it reads: values of the column `reporter`, and [`UNKNOWN`] for a null; empty: everybody's.
+    pub reporters: Vec<String>,
     /// It reads the query strings of paths, which a format may leave out while it carries the column.
     pub reads_query: bool,
     /// Mask over the `signals` column: rows without any of these bits are never read. 0 = every row.
@@ -83,6 +86,9 @@ impl Header {
         i64::try_from(self.lookback.as_micros()).unwrap_or(i64::MAX)
     }
 }
+
+/// Among the reporters of a header: lines of which nobody knows who logged them.
+pub const UNKNOWN: &str = "unknown";
 
 /// A header that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +125,8 @@ struct HeaderToml {
     requires: Vec<String>,
     #[serde(default)]
     degraded: BTreeMap<String, String>,
+    #[serde(default)]
+    reporters: Vec<String>,
     #[serde(default)]
     reads_query: bool,
     #[serde(default)]
@@ -163,6 +171,7 @@ impl TryFrom<HeaderToml> for Header {
             summary,
             requires,
             degraded,
+            reporters,
             reads_query,
             signals,
             attack,
@@ -194,6 +203,10 @@ impl TryFrom<HeaderToml> for Header {
                 return Err(bad(key, column, "it is no column of access_logs"));
             }
         }
+        let unknown = |name: &&String| **name != UNKNOWN && !ingest::reporters().any(|known| known == **name);
+        if let Some(name) = reporters.iter().find(unknown) {
+            return Err(bad("reporters", name, "use source, destination, gateway, waypoint, ztunnel or unknown"));
+        }
         if entity.is_empty() {
             return Err(bad("entity", "[]", "name at least one output column"));
         }
@@ -224,6 +237,7 @@ impl TryFrom<HeaderToml> for Header {
             summary,
             requires,
             degraded,
+            reporters,
             reads_query,
             signals: mask,
             attack: attack.into(),

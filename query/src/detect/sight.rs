@@ -1,6 +1,6 @@
 //! What a detection can see in the logs at hand: everything, less, or nothing – and the lines of YAML that would open its eyes.
 
-use super::header::{Header, alternatives};
+use super::header::{Header, UNKNOWN, alternatives};
 use ingest::Coverage;
 
 /// A column that is missing from less than one line in so many is not reported missing.
@@ -25,7 +25,7 @@ pub enum Sight {
 /// A column that the logs, or some of them, do not carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// The column.
+    /// The column, or whose lines.
     pub column: String,
     /// What is not seen without it.
     pub unseen: String,
@@ -58,6 +58,7 @@ impl Sight {
             })
         };
         let mut all: Vec<Missing> = header.requires.iter().filter_map(|column| missing(column, EVERYTHING)).collect();
+        all.extend(unheard(header, coverage));
         if all.iter().any(|missing| missing.lines == of) {
             all.retain(|missing| missing.lines == of);
             return Self::Blind(all);
@@ -102,6 +103,27 @@ impl Sight {
             Self::Degraded(missing) | Self::Blind(missing) => missing,
         }
     }
+}
+
+/// What is not seen of proxies that do not log, or do not say on which side they stand.
+fn unheard(header: &Header, coverage: &Coverage) -> Option<Missing> {
+    let of = coverage.rows();
+    let logged_by = |reporter: &String| coverage.logged_by(Some(reporter.as_str()).filter(|name| *name != UNKNOWN));
+    let read = header.reporters.iter().map(logged_by).sum::<Option<u64>>().filter(|_| !header.reporters.is_empty())?;
+    let reads_unknown = header.reporters.iter().any(|name| name == UNKNOWN);
+    let unknown = coverage.logged_by(None).filter(|_| !reads_unknown).unwrap_or(0);
+    let (what, lines) = match read {
+        0 => (EVERYTHING, of),
+        _ => ("lines that do not tell on which side their proxy stands: they have no cluster of Istio's", unknown),
+    };
+    let named: Vec<&str> = header.reporters.iter().map(String::as_str).filter(|name| *name != UNKNOWN).collect();
+    (lines > 0 && lines.saturating_mul(FEW) >= of).then(|| Missing {
+        column: format!("a line of the reporter {}", named.join(" or ")),
+        unseen: what.to_owned(),
+        lines,
+        of,
+        add: Vec::new(),
+    })
 }
 
 /// The lines of the recommended format that feed a column, such as `rbac: "%DYNAMIC_METADATA(envoy.filters.http.rbac)%"`.

@@ -255,7 +255,7 @@ fn refusals() {
         (time("1969-12-31T23:59:59Z"), RejectReason::BadTime),
         (line("info", "connection complete", SIDES), RejectReason::NotAnAccessLog),
         (complete(SIDES, "sideways", ""), RejectReason::NotAnAccessLog),
-        (r#"{"level":"info","scope":"access","message":"connection complete","direction":"inbound"}"#.to_owned(), RejectReason::NotAnAccessLog),
+        (r#"{"level":"info","scope":"access","message":"connection complete","direction":"inbound"}"#.to_owned(), RejectReason::BadTime),
         (r#"{"level":"info","time":"2026-11-22T14:39:24Z","scope":"ztunnel::state","message":"no allow policies matched"}"#.to_owned(), RejectReason::NotAnAccessLog),
     ] {
         assert_eq!(columns(&line).unwrap_err().reason, expected, "{line}");

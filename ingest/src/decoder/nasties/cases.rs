@@ -333,7 +333,7 @@ fn objects() -> Vec<Case> {
 
 /// What is no object, times, text, and sizes.
 fn others() -> Vec<Case> {
-    use RejectReason::{BadTextFormat, BadTime, LineTooLong, NotAnAccessLog, NotJson, NotUtf8};
+    use RejectReason::{BadTextFormat, BadTime, LineTooLong, NotAnAccessLog, NotJson, NotUtf8, UnknownFormat};
     let line = with(r#""a":1"#);
     let no_log = |bytes: &[u8]| reject("no access log", bytes, NotAnAccessLog);
     let bad_time = |time: &str| reject("no time", format!(r#"{{"start_time":{time}}}"#), BadTime);
@@ -384,7 +384,7 @@ fn others() -> Vec<Case> {
             ],
         ),
         row("text with a quote", agent(b"a\"b"), &["path=/t", "user_agent=a\"b"]),
-        lines("text with a line break", agent(b"a\nb"), &[Is::Reject(BadTextFormat), Is::Reject(NotAnAccessLog)]),
+        lines("text with a line break", agent(b"a\nb"), &[Is::Reject(BadTextFormat), Is::Reject(UnknownFormat)]),
         reject("text cut in the head", TEXT.get(..60).unwrap(), BadTextFormat),
         reject("text cut in the headers", TEXT.get(..90).unwrap(), BadTextFormat),
         reject("text with a bad time", TEXT.replace("2026-11-22", "2026-02-30"), BadTime),
