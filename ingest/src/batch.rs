@@ -46,8 +46,8 @@ pub(crate) struct BatchBuilder {
     rejected: usize,
     coverage: Coverage,
     formats: LineFormats,
-    /// The reporter and the keys of the last line, and on how many lines in turn they were: lines of one format are counted together.
-    alike: ((Option<Reporter>, KeySet), u64),
+    /// The keys of the last line, and on how many lines in turn they were: lines of one format are counted together.
+    alike: (KeySet, u64),
     /// The format of the last line, and how many lines in turn had it.
     same: Option<((LineFormat, Envelope), u64)>,
     nulls: Nulls,
@@ -85,7 +85,7 @@ impl BatchBuilder {
             rejected: 0,
             coverage: Coverage::default(),
             formats: LineFormats::default(),
-            alike: ((None, KeySet::EMPTY), 0),
+            alike: (KeySet::EMPTY, 0),
             same: None,
             nulls: Nulls::default(),
             digits: String::new(),
@@ -179,7 +179,7 @@ impl BatchBuilder {
 
     /// Ends the row that is being written: its edge, the number of its line, who logged the line, and the keys that it carried.
     #[inline]
-    pub(crate) fn end_row(&mut self, edge: u32, line: u64, by: (Option<Reporter>, KeySet)) {
+    pub(crate) fn end_row(&mut self, edge: u32, line: u64, (reporter, keys): (Option<Reporter>, KeySet)) {
         if self.level.has(Col::LogId) {
             let row = self.row();
             self.digits.clear();
@@ -190,9 +190,10 @@ impl BatchBuilder {
             }
         }
         self.edges.rows.push(edge);
-        if self.alike.0 != by {
+        self.coverage.logged(reporter);
+        if self.alike.0 != keys {
             self.count_alike();
-            self.alike = (by, 0);
+            self.alike = (keys, 0);
         }
         self.alike.1 += 1;
     }
@@ -294,8 +295,8 @@ impl BatchBuilder {
     }
 
     fn count_alike(&mut self) {
-        let ((reporter, keys), lines) = std::mem::take(&mut self.alike);
-        self.coverage.count_lines(reporter, keys, lines);
+        let (keys, lines) = std::mem::take(&mut self.alike);
+        self.coverage.count(keys, lines);
     }
 
     fn count_same(&mut self) {

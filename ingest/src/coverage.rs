@@ -79,17 +79,17 @@ impl Coverage {
         coverage
     }
 
-    /// Counts rows of lines that were seen: who logged them, and which keys they carried.
-    pub(crate) fn count_lines(&mut self, reporter: Option<Reporter>, keys: KeySet, rows: u64) {
+    /// Counts who logged a row.
+    #[inline]
+    pub(crate) fn logged(&mut self, reporter: Option<Reporter>) {
         let place = reporter.map_or(Reporter::ALL.len(), |reporter| reporter as usize);
         if let Some(count) = self.reporters.get_mut(place) {
-            *count = count.saturating_add(rows);
+            *count = count.saturating_add(1);
         }
-        self.count(keys, rows);
     }
 
     /// Counts rows whose lines carried `keys`.
-    fn count(&mut self, keys: KeySet, rows: u64) {
+    pub(crate) fn count(&mut self, keys: KeySet, rows: u64) {
         self.rows += rows;
         for (count, feeding) in self.carried.iter_mut().zip(schema::feeding_keys()) {
             *count += rows * u64::from(feeding.is_empty() || feeding.meets(keys));
@@ -169,8 +169,10 @@ mod tests {
     #[test]
     fn counts_what_was_carried() {
         let mut coverage = Coverage::default();
-        coverage.count_lines(None, KeySet::EMPTY.with(Key::StartTime).with(Key::ResponseCodeDetails), 1);
-        coverage.count_lines(Some(Reporter::Waypoint), KeySet::RECOMMENDED, 1);
+        coverage.count(KeySet::EMPTY.with(Key::StartTime).with(Key::ResponseCodeDetails), 1);
+        coverage.logged(None);
+        coverage.count(KeySet::RECOMMENDED, 1);
+        coverage.logged(Some(Reporter::Waypoint));
         let logged_by = |coverage: &Coverage| {
             [None, Some("source"), Some("waypoint"), Some("?")].map(|reporter| coverage.logged_by(reporter))
         };

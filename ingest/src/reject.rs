@@ -20,7 +20,7 @@ pub enum RejectReason {
     NotAnAccessLog,
     /// The same, but with what only access logs of Envoy and ztunnel have: it may be one in a format that is not known here.
     UnknownFormat,
-    /// The start time is no time, or not of the years 1970 to 9999.
+    /// The start time is no time, or not of the years 1970 to 9999; or a line of ztunnel's has none.
     BadTime,
     /// Starts like Istio's text format, but does not continue so, or its request could end in more than one place.
     BadTextFormat,

@@ -202,7 +202,7 @@ impl<'a> Connection<'a> {
         let (time, rest) = word(line);
         if !time.starts_with(|first: char| first.is_ascii_digit()) {
             let detail = "one of ztunnel's lines without its time (a copy of the rest of it?): it cannot be placed";
-            return Err(not_a_connection(detail));
+            return Err(Refusal::new(RejectReason::BadTime, detail));
         }
         let (level, rest) = word(rest);
         let (scope, rest) = word(rest);

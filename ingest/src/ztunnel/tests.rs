@@ -165,9 +165,9 @@ fn other_lines_are_refused_with_their_scope() {
 #[test]
 fn broken_lines_are_refused() {
     for (line, expected) in [
-        ("error access connection complete src.addr=10.0.0.1:5", RejectReason::NotAnAccessLog),
-        ("src.addr=10.0.0.1:5", RejectReason::NotAnAccessLog),
-        ("", RejectReason::NotAnAccessLog),
+        ("error access connection complete src.addr=10.0.0.1:5", RejectReason::BadTime),
+        ("src.addr=10.0.0.1:5", RejectReason::BadTime),
+        ("", RejectReason::BadTime),
         (&format!("{TEXT} x"), RejectReason::BadTextFormat),
         (&format!("{TEXT} =x"), RejectReason::BadTextFormat),
         (&format!("{TEXT} \"a\"=x"), RejectReason::BadTextFormat),
