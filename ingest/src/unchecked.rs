@@ -15,7 +15,7 @@ pub(crate) fn string_views(views: Vec<u128>, buffers: &Arc<[Buffer]>, nulls: Opt
     if cfg!(debug_assertions) {
         return StringViewArray::new(views.into(), Arc::clone(buffers), nulls);
     }
-    // SAFETY: `new_unchecked` asks for what `new` checks. (1) Views of up to twelve bytes hold their text, zero-padded (`make_view`); cells that
+    // SAFETY: `new_unchecked` asks for what `new` checks. (1) Views of up to twelve bytes hold their text, zero-padded (`inline_view`, which a test holds to Arrow's `make_view`); cells that
     // were not set hold the view 0, an empty text. (2) Longer ones name a buffer and an offset of the batch's `Arena`: a block of the input, which is
     // never written once it is lent, in which the text is a slice (`within_block` compares addresses); or a page, into which the text's bytes were
     // copied (`made`), and which is only appended to and never grown. `take` hands out both at their numbers. (3) The bytes are those of a `&str`, so they

@@ -22,7 +22,7 @@ pub(crate) struct Eye {
 /// What a detection does not see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Unseen {
-    /// The column that is missing; of query strings the column that has none.
+    /// The column that is missing; of query strings the column that has none; or a line of whom.
     pub(crate) without: String,
     /// What is not seen.
     pub(crate) what: String,

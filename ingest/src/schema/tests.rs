@@ -32,3 +32,11 @@ fn the_table_has_the_columns_of_the_design() {
     let names: Vec<&str> = ACCESS_LOGS.iter().map(|column| column.name).collect();
     insta::assert_snapshot!("access_logs_columns", names.join("\n"));
 }
+
+/// A batch writes truth values per edge, and has no way to write one per row.
+#[test]
+fn an_edge_decides_every_truth_value() {
+    for (number, column) in ACCESS_LOGS.iter().enumerate() {
+        assert!(column.data_type != ColumnType::Boolean || crate::edge::is_column(number), "{}", column.name);
+    }
+}
