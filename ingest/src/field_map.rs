@@ -8,7 +8,9 @@ use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
+use crate::json_format::JsonFormat;
 use crate::key::Key;
+use crate::parts::Part;
 
 /// Maps keys of a custom JSON format to canonical ones. Empty by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct FieldMap {
     keys: HashMap<String, Key>,
     /// Whether one of them is the start time.
     start_time: bool,
+    /// Keys of the log that say several things.
+    several: HashMap<String, Part>,
     /// Keys of the log that have a canonical name, but another meaning, which no column has.
     misleading: HashSet<String>,
 }
@@ -34,19 +38,19 @@ impl FieldMap {
             };
         }
         let start_time = keys.values().any(|key| *key == Key::StartTime);
-        Ok(FieldMap { keys, start_time, misleading: HashSet::new() })
+        Ok(FieldMap { keys, start_time, ..FieldMap::default() })
     }
 
-    /// Adds pairs of (key in the log, canonical key), and keys that must not be taken for the canonical ones whose names they have.
-    pub(crate) fn add(
-        &mut self,
-        pairs: impl IntoIterator<Item = (String, String)>,
-        misleading: impl IntoIterator<Item = String>,
-    ) -> Result<(), FieldMapError> {
+    /// Adds the names of a format; `omits_empty`: its lines leave out what is null.
+    pub(crate) fn add_format(&mut self, format: &JsonFormat, omits_empty: bool) -> Result<(), FieldMapError> {
         let known = self.keys.iter().map(|(logged, key)| (logged.clone(), key.name().to_owned()));
-        let FieldMap { keys, start_time, .. } = FieldMap::from_pairs(known.chain(pairs))?;
+        let FieldMap { keys, start_time, .. } = FieldMap::from_pairs(known.chain(format.pairs()))?;
         (self.keys, self.start_time) = (keys, start_time);
-        self.misleading.extend(misleading);
+        self.misleading.extend(format.misleading().into_iter().map(str::to_owned));
+        for part in format.parts(omits_empty) {
+            self.start_time |= part.keys().has(Key::StartTime);
+            self.several.insert(part.name.clone(), part);
+        }
         Ok(())
     }
 
@@ -54,6 +58,9 @@ impl FieldMap {
     pub(crate) fn add_any(&mut self, other: &FieldMap) {
         for (logged, key) in &other.keys {
             self.keys.entry(logged.clone()).or_insert(*key);
+        }
+        for (logged, part) in &other.several {
+            self.several.entry(logged.clone()).or_insert_with(|| part.clone());
         }
         self.misleading.extend(other.misleading.iter().cloned());
         self.start_time |= other.start_time;
@@ -84,22 +91,27 @@ impl FieldMap {
     }
 
     /// What a key of a line stands for.
-    pub(crate) fn resolve(&self, name: &str) -> Resolved {
+    pub(crate) fn resolve(&self, name: &str) -> Resolved<'_> {
         match self.keys.get(name) {
             Some(key) => Resolved::Mapped(*key),
-            None if self.misleading.contains(name) => Resolved::Unknown,
-            None => Key::from_name(name).map_or(Resolved::Unknown, Resolved::Canonical),
+            None => match self.several.get(name) {
+                Some(part) => Resolved::Several(part),
+                None if self.misleading.contains(name) => Resolved::Unknown,
+                None => Key::from_name(name).map_or(Resolved::Unknown, Resolved::Canonical),
+            },
         }
     }
 }
 
 /// What a key of a line stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Resolved {
+pub(crate) enum Resolved<'m> {
     /// The canonical name itself.
     Canonical(Key),
     /// Another name of it.
     Mapped(Key),
+    /// Several things.
+    Several(&'m Part),
     /// Nothing that feeds a column.
     Unknown,
 }

@@ -144,6 +144,12 @@ impl<'a> Fields<'a> {
         self.further.push((key, text));
     }
 
+    /// Every value of a key, the further ones, too.
+    pub(crate) fn into_values(self) -> impl Iterator<Item = (Key, Cow<'a, str>)> {
+        let first = Key::ALL.iter().zip(self.slots).filter_map(|(key, field)| Some((*key, field?.text)));
+        first.chain(self.further)
+    }
+
     /// The values of a repeated key after its first.
     pub(crate) fn further(&self, key: Key) -> impl Iterator<Item = &str> {
         self.further.iter().filter(move |(repeated, _)| *repeated == key).map(|(_, text)| text.as_ref())

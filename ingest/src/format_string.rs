@@ -49,6 +49,15 @@ pub struct TextFormat {
     plan: fast::Plan,
 }
 
+/// All else follows from these.
+impl PartialEq for TextFormat {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.operators, &self.literals, self.absent) == (&other.operators, &other.literals, other.absent)
+    }
+}
+
+impl Eq for TextFormat {}
+
 /// What Envoy writes for a value that it does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Absent {
@@ -226,23 +235,31 @@ fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), FormatEr
 
 fn targets(operators: &[Operator]) -> Vec<Target> {
     let mut fed = KeySet::EMPTY;
-    let mut names = HashSet::new();
-    let targets = operators.iter().map(|operator| match operator.key().filter(|key| !fed.has(*key)) {
-        Some(key) => {
-            fed = fed.with(key);
-            Target::Key(key)
-        }
-        None => {
-            let name = operator.extra_name();
-            let mut numbered = (2..).map(|number| format!("{name}#{number}"));
-            let mut free = name.clone();
-            while !names.insert(free.clone()) {
-                free = numbered.next().unwrap_or_default();
-            }
-            Target::Extra(free)
-        }
+    let keys = operators.iter().map(|operator| {
+        let key = operator.key().filter(|key| !fed.has(*key))?;
+        fed = fed.with(key);
+        Some(key)
     });
-    targets.collect()
+    let keys: Vec<Option<Key>> = keys.collect();
+    let others = operators.iter().zip(&keys).filter(|(_, key)| key.is_none());
+    let mut names = distinct(others.map(|(operator, _)| operator.extra_name())).into_iter();
+    keys.into_iter()
+        .map(|key| key.map_or_else(|| Target::Extra(names.next().unwrap_or_default()), Target::Key))
+        .collect()
+}
+
+/// The names; those that were there before are numbered from 2: `a`, `a#2`.
+pub(crate) fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut known = HashSet::new();
+    let names = names.map(|name| {
+        let mut numbered = (2..).map(|number| format!("{name}#{number}"));
+        let mut free = name.clone();
+        while !known.insert(free.clone()) {
+            free = numbered.next().unwrap_or_default();
+        }
+        free
+    });
+    names.collect()
 }
 
 #[cfg(test)]

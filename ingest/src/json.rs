@@ -13,6 +13,7 @@
 //! A key that the template does not have is not repeated: of a line of strings no key proves an identity or hides a line.
 
 pub(crate) mod object;
+mod parts;
 mod scan;
 
 use std::borrow::Cow;
@@ -24,13 +25,14 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::field_map::Resolved;
+use crate::field_map::{FieldMap, Resolved};
 use crate::fields::{Field, Fields, is_null, json_string};
 use crate::format::recommended_as;
 use crate::json_names::LineNames;
 use crate::key::{Key, KeySet};
 use crate::line_format::{LineFormat, Told, is_of_strings};
 use crate::options::DecodeOptions;
+use crate::parts::Word;
 use crate::reject::{Refusal, RejectReason};
 
 /// Where `extra` keeps the further values of repeated keys.
@@ -48,57 +50,57 @@ pub(crate) fn parse<'a, 'o>(
         Refusal::new(RejectReason::NotJson, format!("{error} ({hint})"))
     };
     let Pairs { first: mut pairs, mut further } = serde_json::from_str(line).map_err(not_json)?;
-    let (mut strings, mut dashes) = (KeySet::EMPTY, KeySet::EMPTY);
     let line_names = options.names_of(|name| pairs.contains_key(name));
     let names = line_names.map;
-    fields.carry(line_names.carries);
-    if line_names.tied {
-        fields.doubt();
+    let mut values = Values { fields, strings: KeySet::EMPTY, dashes: KeySet::EMPTY };
+    values.fields.carry(line_names.carries);
+    for rival in &line_names.rivals {
+        values.fields.doubt();
+        values.rival(names, rival, &pairs).map_err(not_json)?;
     }
     if !further.is_empty() {
         // a key of the line that has the name of ours
         if let Some((name, raw)) = pairs.remove_entry(DUPLICATES) {
             further.entry(name).or_default().insert(0, raw);
         }
-        for (name, values) in &further {
-            let (Resolved::Canonical(key) | Resolved::Mapped(key)) = names.resolve(name) else { continue };
-            for json in values {
-                let text = text_of(json.get()).map_err(not_json)?;
-                if text == "-" && json.get().starts_with('"') {
-                    dashes = dashes.with(key);
+        for (name, raws) in &further {
+            match names.resolve(name) {
+                Resolved::Canonical(key) | Resolved::Mapped(key) => {
+                    for raw in raws {
+                        values.repeated(key, raw.get()).map_err(not_json)?;
+                    }
                 }
-                fields.repeat(key, text);
+                Resolved::Several(part) => {
+                    values.fields.doubt();
+                    for raw in raws {
+                        values.repeated_part(part, raw.get()).map_err(not_json)?;
+                    }
+                }
+                Resolved::Unknown => {}
             }
         }
-        fields.keep(Cow::Borrowed(DUPLICATES), Cow::Owned(duplicates(&further)));
+        values.fields.keep(Cow::Borrowed(DUPLICATES), Cow::Owned(duplicates(&further)));
     }
     for (name, raw) in pairs {
-        let resolved = names.resolve(&name);
-        if let Resolved::Canonical(key) | Resolved::Mapped(key) = resolved {
-            fields.carry(KeySet::EMPTY.with(key));
-        }
         let json = raw.get();
-        let text = text_of(json).map_err(not_json)?;
-        if let (Resolved::Canonical(key) | Resolved::Mapped(key), Some(b'"')) = (resolved, json.as_bytes().first()) {
-            match text.as_ref() {
-                "" => {}
-                "-" => dashes = dashes.with(key),
-                _ => strings = strings.with(key),
-            }
-        }
-        if is_null(&text) {
-            continue;
-        }
-        match resolved {
+        let read = match names.resolve(&name) {
             Resolved::Canonical(key) => {
-                fields.set(key, Field { text, json: Some(Cow::Borrowed(json)), logged_as: None })
+                values.fields.carry(KeySet::EMPTY.with(key));
+                values.value(key, None, json)
             }
             Resolved::Mapped(key) => {
-                fields.set(key, Field { text, json: Some(Cow::Borrowed(json)), logged_as: Some(name) })
+                values.fields.carry(KeySet::EMPTY.with(key));
+                values.value(key, Some(name), json)
             }
-            Resolved::Unknown => fields.keep(name, Cow::Borrowed(json)),
-        }
+            Resolved::Several(part) => {
+                values.fields.carry(part.keys());
+                values.part(part, json)
+            }
+            Resolved::Unknown => values.keep(name, json),
+        };
+        read.map_err(not_json)?;
     }
+    let Values { fields, strings, dashes } = values;
     if is_of_strings(strings, dashes) {
         fields.tell(Told::new(LineFormat::StringJson, line_names.original_path_first));
         return Ok(line_names);
@@ -111,6 +113,82 @@ pub(crate) fn parse<'a, 'o>(
     let format = LineFormat::of_json(schema, fields.carried(), fields.has_rest());
     fields.tell(Told::new(format, line_names.original_path_first));
     Ok(line_names)
+}
+
+/// The values of one line, and what tells JSON of Envoy's from a template: keys that have a string, and those that have `"-"`.
+struct Values<'f, 'a> {
+    fields: &'f mut Fields<'a>,
+    strings: KeySet,
+    dashes: KeySet,
+}
+
+impl<'a> Values<'_, 'a> {
+    /// A key's value; `logged_as` is its name, where it is not the canonical one.
+    fn value(&mut self, key: Key, logged_as: Option<Cow<'a, str>>, json: &'a str) -> serde_json::Result<()> {
+        let text = text_of(json)?;
+        if json.starts_with('"') {
+            match text.as_ref() {
+                "" => {}
+                "-" => self.dashes = self.dashes.with(key),
+                _ => self.strings = self.strings.with(key),
+            }
+        }
+        if !is_null(&text) {
+            self.fields.set(key, Field { text, json: Some(Cow::Borrowed(json)), logged_as });
+        }
+        Ok(())
+    }
+
+    /// An operator's value in a text.
+    fn word(&mut self, word: &Word, text: Cow<'a, str>) {
+        let name = Cow::Owned(word.name.clone());
+        match word.key {
+            _ if is_null(&text) => {}
+            Some(key) => self.fields.set(key, Field { text, json: None, logged_as: Some(name) }),
+            None => self.fields.keep(name, json_string(&text)),
+        }
+    }
+
+    /// A value that feeds no column.
+    fn keep(&mut self, name: Cow<'a, str>, json: &'a str) -> serde_json::Result<()> {
+        if !is_null(&text_of(json)?) {
+            self.fields.keep(name, Cow::Borrowed(json));
+        }
+        Ok(())
+    }
+
+    /// A further value of a key.
+    fn repeated(&mut self, key: Key, json: &'a str) -> serde_json::Result<()> {
+        let text = text_of(json)?;
+        if text == "-" && json.starts_with('"') {
+            self.dashes = self.dashes.with(key);
+        }
+        self.fields.repeat(key, text);
+        Ok(())
+    }
+
+    /// What the line's keys say by another format that fits as well: a denial is one by either.
+    fn rival(
+        &mut self,
+        names: &FieldMap,
+        rival: &FieldMap,
+        pairs: &BTreeMap<Cow<'a, str>, &'a RawValue>,
+    ) -> serde_json::Result<()> {
+        for (name, raw) in pairs {
+            match rival.resolve(name) {
+                other if other == names.resolve(name) => {}
+                Resolved::Canonical(key) | Resolved::Mapped(key) => {
+                    let text = text_of(raw.get())?;
+                    if !is_null(&text) {
+                        self.fields.repeat(key, text);
+                    }
+                }
+                Resolved::Several(part) => self.repeated_part(part, raw.get())?,
+                Resolved::Unknown => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A string decoded, null as an empty one, and anything else as its JSON text.

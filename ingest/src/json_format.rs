@@ -1,21 +1,25 @@
 //! JSON access-log formats: which key of a line says what, told by its operator instead of its name.
 //!
 //! ```text
-//! {"status":"%RESPONSE_CODE%", "who":"%REQ(X-A)% %PROTOCOL%", "tls":{"v":"%DOWNSTREAM_TLS_VERSION%"}}
-//!     └─▶ response_code             └─▶ mixed: extra             └─▶ nested: extra
+//! {"status":"%RESPONSE_CODE%", "req":"%REQ(:METHOD)% %REQ(X-A)%", "tls":{"v":"%DOWNSTREAM_TLS_VERSION%"}}
+//!     └─▶ response_code          ├─▶ method                          └─▶ tls.v ─▶ downstream_tls_version
+//!                                └─▶ req.req(x-a): extra
 //! ```
 //!
-//! Envoy's `json_format` and Istio's `labels` are the same: an object whose strings hold operators. A label that is exactly
-//! one operator maps to the canonical key that the operator feeds; the pairs are fit for a [`FieldMap`](crate::FieldMap).
+//! Envoy's `json_format` and Istio's `labels` are the same: an object whose strings hold operators, at any depth. A label that is exactly
+//! one operator maps to the canonical key that the operator feeds; at the top level the pairs are fit for a [`FieldMap`](crate::FieldMap).
+//! Whatever says several things (an object, a list, text with several operators) is read by its [`Part`]s.
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::format::recommended_as;
+use crate::format_string::TextFormat;
 use crate::key::{Key, KeySet};
 use crate::operator::{Operator, Piece, pieces};
+use crate::parts::{Part, What, Word};
 use crate::time_format::TimeFormat;
 
 /// What Istio logs as JSON where no labels are given.
@@ -53,17 +57,32 @@ const DEEPEST: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonFormat {
     labels: Vec<Label>,
+    /// The object: names of the top level, and which label or labels stand there.
+    object: Vec<(String, Node)>,
 }
 
-/// One key of the format's object.
+/// Where labels stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Node {
+    /// One, by its index.
+    Label(usize),
+    Object(Vec<(String, Node)>),
+    List(Vec<Node>),
+}
+
+/// One value of the format's object, at any depth.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// The key as it is in every line.
+    /// The key that has it in every line; of values in objects and lists the way to them, joined by dots: `tls.version`, `who.0`.
     pub name: String,
-    /// The operators of its value, at any depth.
+    /// The operators of its value.
     pub operators: Vec<Operator>,
     /// What becomes of the value.
     pub used: LabelUse,
+    /// It stands in an object or a list.
+    pub nested: bool,
+    /// What reads it, if it holds operators and text.
+    pub text: Option<TextFormat>,
 }
 
 /// What becomes of a label's value.
@@ -75,13 +94,9 @@ pub enum LabelUse {
     Repeats(&'static str),
     /// One operator, but no column has room for its value; it stays in `extra`.
     NoColumn,
-    /// The label has the name of that canonical key, but its value is something else, and would be taken for the key's:
-    /// the label needs another name.
-    Misleading(&'static str),
-    /// Operators and text, or several operators, in one value; it stays in `extra`.
-    Mixed,
-    /// An object or a list; it stays in `extra`.
-    Nested,
+    /// Operators and text, or several operators, in one value: of each operator the canonical key that it feeds. What feeds none
+    /// stays in `extra`.
+    Mixed(Vec<Option<&'static str>>),
     /// Text, a number or the like, the same in every line; it stays in `extra`.
     Literal,
     /// A value that Envoy refuses, or a start time that is not understood.
@@ -111,70 +126,123 @@ impl JsonFormat {
         if object.is_empty() {
             return Err(JsonFormatError::NoLabels);
         }
-        let labels = object.iter().map(|(name, value)| Label::new(name, value));
-        let mut format = JsonFormat { labels: labels.collect() };
-        format.one_label_per_key();
-        Ok(format)
+        Ok(JsonFormat::of(object))
     }
 
     /// Istio's default JSON format: its 24 keys.
     #[must_use]
     pub fn istio() -> JsonFormat {
-        let label = |(name, operator): &(&str, &str)| Label::new(name, &Value::from(*operator));
-        JsonFormat { labels: ISTIO.iter().map(label).collect() }
+        JsonFormat::of(&ISTIO.iter().map(|(name, operator)| ((*name).to_owned(), Value::from(*operator))).collect())
     }
 
-    /// Every label, in the order in which Envoy writes them.
+    fn of(object: &Map<String, Value>) -> JsonFormat {
+        let mut labels = Vec::new();
+        let object = object.iter().map(|(name, value)| (name.clone(), Node::of(name, value, DEEPEST, &mut labels)));
+        let mut format = JsonFormat { object: object.collect(), labels };
+        format.one_label_per_key();
+        format
+    }
+
+    /// Every label, in the order of the format.
     #[must_use]
     pub fn labels(&self) -> &[Label] {
         &self.labels
     }
 
+    /// The keys that its lines have.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.object.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Pairs of (label, canonical key) for [`FieldMap::from_pairs`](crate::FieldMap::from_pairs). Labels that have the
-    /// key's name need no pair.
+    /// key's name need no pair, those in objects and lists and those of several operators have none.
     #[must_use]
     pub fn pairs(&self) -> Vec<(String, String)> {
-        let pairs = self.labels.iter().filter_map(|label| match label.used {
+        let pairs = self.labels.iter().filter(|label| !label.nested).filter_map(|label| match label.used {
             LabelUse::Key(key) if key != label.name => Some((label.name.clone(), key.to_owned())),
             _ => None,
         });
         pairs.collect()
     }
 
-    /// Labels that have the name of a canonical key, but say something else: they must not be taken for it.
+    /// Keys of its lines that have the name of a canonical key, but say something else: they must not be taken for it.
     #[must_use]
-    pub fn misleading(&self) -> Vec<String> {
-        let labels = self.labels.iter().filter(|label| !matches!(label.used, LabelUse::Key(_)));
-        labels.filter(|label| Key::from_name(&label.name).is_some()).map(|label| label.name.clone()).collect()
+    pub fn misleading(&self) -> Vec<&str> {
+        let is_key = |node: &Node| match node {
+            Node::Label(label) => self
+                .labels
+                .get(*label)
+                .is_some_and(|label| matches!(label.used, LabelUse::Key(_) | LabelUse::Invalid(_))),
+            Node::Object(_) | Node::List(_) => false,
+        };
+        let misleading = self.object.iter().filter(|(name, node)| Key::from_name(name).is_some() && !is_key(node));
+        misleading.map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// What stays in `extra`: names of labels, and of operators of labels with several.
+    #[must_use]
+    pub fn extra(&self) -> Vec<String> {
+        let names = self.labels.iter().flat_map(|label| match &label.used {
+            LabelUse::Key(_) | LabelUse::Invalid(_) => Vec::new(),
+            LabelUse::Mixed(keys) if keys.iter().any(Option::is_some) => {
+                label.words().into_iter().filter(|(_, key)| key.is_none()).map(|(name, _)| name).collect()
+            }
+            _ => vec![label.name.clone()],
+        });
+        names.collect()
+    }
+
+    /// Keys of its lines whose value feeds several canonical keys, or one by a part of it: objects, lists, and texts.
+    #[must_use]
+    pub fn say_several(&self) -> Vec<String> {
+        self.parts(false).into_iter().map(|part| part.name).collect()
     }
 
     /// The names of the canonical keys that the format fills, sorted.
     #[must_use]
     pub fn fills(&self) -> Vec<&'static str> {
-        let keys = self.labels.iter().filter_map(|label| match label.used {
-            LabelUse::Key(key) => Some(key),
-            _ => None,
-        });
-        let mut keys: Vec<_> = keys.collect();
+        let mut keys: Vec<_> = self.labels.iter().flat_map(Label::fills).collect();
         keys.sort_unstable();
         keys
     }
 
-    /// Whether its path is one in whose place a caller may put another.
-    pub(crate) fn prefers_original_path(&self) -> bool {
-        let path = self.labels.iter().find(|label| label.used == LabelUse::Key(Key::Path.name()));
-        path.is_some_and(|label| label.operators.iter().any(Operator::prefers_original_path))
+    /// Keys of its lines that say several things: what reads them. `omits_empty`: see [`TextFormat::with_omit_empty_values`].
+    pub(crate) fn parts(&self, omits_empty: bool) -> Vec<Part> {
+        let parts = self.object.iter().map(|(name, node)| self.part(name.clone(), node, omits_empty));
+        parts.filter(|part| !matches!(part.what, What::Key(_) | What::Extra) && !part.keys().is_empty()).collect()
     }
 
-    /// Labels whose value is never null: `omit_empty_values` leaves them in every line.
+    fn part(&self, name: String, node: &Node, omits_empty: bool) -> Part {
+        let of = |place: &str, node: &Node| self.part(format!("{name}.{place}"), node, omits_empty);
+        let what = match node {
+            Node::Label(label) => self.labels.get(*label).map_or(What::Extra, |label| label.what(omits_empty)),
+            Node::Object(members) => {
+                What::Object(members.iter().map(|(key, node)| (key.clone(), of(key, node))).collect())
+            }
+            Node::List(nodes) => {
+                What::List((0..).zip(nodes).map(|(n, node): (usize, _)| of(&n.to_string(), node)).collect())
+            }
+        };
+        Part { name, what }
+    }
+
+    /// Whether its path is one in whose place a caller may put another.
+    pub(crate) fn prefers_original_path(&self) -> bool {
+        let path = self.operator_of(Key::Path);
+        path.is_some_and(Operator::prefers_original_path)
+    }
+
+    /// Keys of its lines whose value is never null: `omit_empty_values` leaves them in every line.
     pub(crate) fn never_null(&self) -> HashSet<&str> {
         let always = ["START_TIME", "RESPONSE_CODE", "RESPONSE_FLAGS", "BYTES_RECEIVED", "BYTES_SENT", "DURATION"];
-        let is_there = |label: &&Label| match (&label.used, label.operators.as_slice()) {
-            (LabelUse::Literal, _) => true,
-            (LabelUse::Mixed | LabelUse::Nested | LabelUse::Invalid(_), _) => false,
-            (_, operators) => operators.iter().any(|operator| always.contains(&operator.name())),
+        let is_there = |label: &Label| match &label.used {
+            LabelUse::Literal => true,
+            LabelUse::Mixed(_) | LabelUse::Invalid(_) => false,
+            _ => label.operators.iter().any(|operator| always.contains(&operator.name())),
         };
-        self.labels.iter().filter(is_there).map(|label| label.name.as_str()).collect()
+        let is_there = |label: &usize| self.labels.get(*label).is_some_and(is_there);
+        let names = self.object.iter().filter(|(_, node)| matches!(node, Node::Label(label) if is_there(label)));
+        names.map(|(name, _)| name.as_str()).collect()
     }
 
     /// The canonical keys that every line of the format carries.
@@ -184,83 +252,170 @@ impl JsonFormat {
 
     /// The form of the start time, if the format logs one.
     pub(crate) fn start_time(&self) -> Option<&TimeFormat> {
-        let label = self.labels.iter().find(|label| label.used == LabelUse::Key(Key::StartTime.name()))?;
-        label.operators.first()?.start_time()
+        self.operator_of(Key::StartTime)?.start_time()
     }
 
-    /// Of several labels that feed a key the one with its name does, or else the first.
+    /// Secrets may stand under these names, where a line keeps what is below them: each with the operators of the value.
+    pub(crate) fn kept_under(&self) -> Vec<(String, Vec<&Operator>)> {
+        let mut kept = Vec::new();
+        for (name, node) in &self.object {
+            self.kept_at(name, node, &mut kept);
+        }
+        kept
+    }
+
+    /// Appends what is kept at a node and below; the operators there.
+    fn kept_at<'f>(
+        &'f self,
+        name: &str,
+        node: &Node,
+        kept: &mut Vec<(String, Vec<&'f Operator>)>,
+    ) -> Vec<&'f Operator> {
+        let mut at = |place: &str, node| self.kept_at(&format!("{name}.{place}"), node, kept);
+        let operators: Vec<&Operator> = match node {
+            Node::Object(members) => members.iter().flat_map(|(key, node)| at(key, node)).collect(),
+            Node::List(nodes) => (0..).zip(nodes).flat_map(|(n, node): (usize, _)| at(&n.to_string(), node)).collect(),
+            Node::Label(label) => {
+                let Some(label) = self.labels.get(*label) else { return Vec::new() };
+                let words = label.words().into_iter().zip(&label.operators);
+                kept.extend(words.map(|((name, _), operator)| (name, vec![operator])));
+                label.operators.iter().collect()
+            }
+        };
+        kept.push((name.to_owned(), operators.clone()));
+        operators
+    }
+
+    /// The operator that feeds the key.
+    fn operator_of(&self, key: Key) -> Option<&Operator> {
+        let operators = self.labels.iter().flat_map(|label| {
+            label.operators.iter().enumerate().filter(|(place, _)| label.feeds(*place) == Some(key.name()))
+        });
+        operators.map(|(_, operator)| operator).next()
+    }
+
+    /// Of several values that feed a key the label with its name does, or else the first that says nothing else, those of the top level before
+    /// others.
     fn one_label_per_key(&mut self) {
         for key in Key::ALL {
             let name = key.name();
-            let feeding: Vec<usize> =
-                (0..).zip(&self.labels).filter(|(_, l)| l.used == LabelUse::Key(name)).map(|(at, _)| at).collect();
-            let own = feeding.iter().copied().find(|at| self.labels.get(*at).is_some_and(|label| label.name == name));
-            let winner = own.or(feeding.first().copied());
-            for at in feeding.into_iter().filter(|at| Some(*at) != winner) {
-                if let Some(label) = self.labels.get_mut(at) {
-                    label.used = LabelUse::Repeats(name);
+            let mut feeding = Vec::new();
+            for (at, label) in self.labels.iter().enumerate() {
+                let places = (0..label.operators.len()).filter(|place| label.feeds(*place) == Some(name));
+                feeding.extend(places.map(|place| (at, place)));
+            }
+            let winner = feeding.iter().copied().min_by_key(|(at, _)| {
+                self.labels.get(*at).map(|label| (label.used != LabelUse::Key(name), label.name != name, label.nested))
+            });
+            for (at, place) in feeding.into_iter().filter(|at| Some(*at) != winner) {
+                match self.labels.get_mut(at).map(|label| &mut label.used) {
+                    Some(LabelUse::Mixed(keys)) => keys.get_mut(place).into_iter().for_each(|key| *key = None),
+                    Some(used) => *used = LabelUse::Repeats(name),
+                    None => {}
                 }
             }
         }
     }
 }
 
-impl Label {
-    fn new(name: &str, value: &Value) -> Label {
-        let mut operators = Vec::new();
-        let mut used = match collect(value, DEEPEST, &mut operators) {
-            Ok(used) => used,
-            Err(reason) => LabelUse::Invalid(reason),
+impl Node {
+    /// Takes in the labels of a value.
+    fn of(name: &str, value: &Value, depth: usize, labels: &mut Vec<Label>) -> Node {
+        let nested = depth < DEEPEST;
+        let deeper = match (value, depth.checked_sub(1)) {
+            (Value::Object(_) | Value::Array(_), Some(deeper)) => deeper,
+            (value, _) => {
+                labels.push(Label::new(name, value, nested));
+                return Node::Label(labels.len() - 1);
+            }
         };
-        if let (LabelUse::NoColumn, [operator]) = (&used, operators.as_slice())
-            && let Some(key) = operator.feeds()
-        {
-            used = LabelUse::Key(key);
+        let mut of = |place: &str, value| Node::of(&format!("{name}.{place}"), value, deeper, labels);
+        match value {
+            Value::Array(list) => {
+                Node::List((0..).zip(list).map(|(n, value): (usize, _)| of(&n.to_string(), value)).collect())
+            }
+            value => {
+                let members = value.as_object().into_iter().flatten();
+                Node::Object(members.map(|(key, value)| (key.clone(), of(key, value))).collect())
+            }
         }
-        if let Some(key) = Key::from_name(name) {
-            used = match used {
-                LabelUse::Literal if key == Key::LogSchema && recommended_as(value.as_str()).is_some() => {
-                    LabelUse::Key(key.name())
-                }
-                LabelUse::Key(key) => LabelUse::Key(key),
-                LabelUse::Invalid(reason) => LabelUse::Invalid(reason),
-                _ => LabelUse::Misleading(key.name()),
-            };
-        }
-        Label { name: name.to_owned(), operators, used }
     }
 }
 
-/// The operators of a value; a single one is [`LabelUse::NoColumn`] until its key is known.
-fn collect(value: &Value, depth: usize, operators: &mut Vec<Operator>) -> Result<LabelUse, String> {
-    match value {
-        Value::Object(object) => nested(object.values(), depth, operators),
-        Value::Array(list) => nested(list.iter(), depth, operators),
-        Value::String(text) => {
-            let pieces = pieces(text).map_err(|error| error.to_string())?;
-            let used = match pieces.as_slice() {
-                [Piece::Operator(_)] => LabelUse::NoColumn,
-                [] | [Piece::Literal(_)] => LabelUse::Literal,
-                _ => LabelUse::Mixed,
-            };
-            operators.extend(pieces.into_iter().filter_map(|piece| match piece {
-                Piece::Operator(operator) => Some(operator),
-                Piece::Literal(_) => None,
-            }));
-            Ok(used)
+impl Label {
+    fn new(name: &str, value: &Value, nested: bool) -> Label {
+        let mut label =
+            Label { name: name.to_owned(), operators: Vec::new(), used: LabelUse::Literal, nested, text: None };
+        label.used = match value {
+            Value::Object(_) | Value::Array(_) => LabelUse::Invalid("nested too deeply".to_owned()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => LabelUse::Literal,
+            Value::String(text) => match pieces(text) {
+                Ok(pieces) => label.compile(text, pieces),
+                Err(error) => LabelUse::Invalid(error.to_string()),
+            },
+        };
+        let schema = !nested && name == Key::LogSchema.name() && recommended_as(value.as_str()).is_some();
+        if schema && label.used == LabelUse::Literal {
+            label.used = LabelUse::Key(Key::LogSchema.name());
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(LabelUse::Literal),
+        label
     }
-}
 
-fn nested<'a>(
-    mut values: impl Iterator<Item = &'a Value>,
-    depth: usize,
-    operators: &mut Vec<Operator>,
-) -> Result<LabelUse, String> {
-    let deeper = depth.checked_sub(1).ok_or("nested too deeply")?;
-    values.try_for_each(|value| collect(value, deeper, operators).map(drop))?;
-    Ok(LabelUse::Nested)
+    fn compile(&mut self, text: &str, pieces: Vec<Piece>) -> LabelUse {
+        let pieces_count = pieces.len();
+        self.operators.extend(pieces.into_iter().filter_map(|piece| match piece {
+            Piece::Operator(operator) => Some(operator),
+            Piece::Literal(_) => None,
+        }));
+        match (self.operators.as_slice(), pieces_count) {
+            ([], _) => LabelUse::Literal,
+            ([only], 1) => only.feeds().map_or(LabelUse::NoColumn, LabelUse::Key),
+            (operators, _) => {
+                // a line break within is nothing that a text format has
+                self.text = Some(text)
+                    .filter(|text| !text.contains(['\n', '\r']))
+                    .and_then(|text| TextFormat::compile(text).ok());
+                let feeds = |operator: &Operator| operator.feeds().filter(|_| self.text.is_some());
+                LabelUse::Mixed(operators.iter().map(feeds).collect())
+            }
+        }
+    }
+
+    /// The key that its operator at that place feeds.
+    fn feeds(&self, place: usize) -> Option<&'static str> {
+        match &self.used {
+            LabelUse::Key(key) if place == 0 => Some(key),
+            LabelUse::Mixed(keys) => keys.get(place).copied().flatten(),
+            _ => None,
+        }
+    }
+
+    fn fills(&self) -> Vec<&'static str> {
+        match &self.used {
+            LabelUse::Key(key) => vec![key],
+            LabelUse::Mixed(keys) => keys.iter().copied().flatten().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Of each operator of a label with several: the name under which `extra` keeps its value, and the key that it feeds.
+    fn words(&self) -> Vec<(String, Option<&'static str>)> {
+        let LabelUse::Mixed(keys) = &self.used else { return Vec::new() };
+        let names = crate::format_string::distinct(self.operators.iter().map(Operator::extra_name));
+        names.into_iter().map(|name| format!("{}.{name}", self.name)).zip(keys.iter().copied()).collect()
+    }
+
+    fn what(&self, omits_empty: bool) -> What {
+        match (&self.used, &self.text) {
+            (LabelUse::Key(key), _) => Key::from_name(key).map_or(What::Extra, What::Key),
+            (LabelUse::Mixed(keys), Some(text)) if keys.iter().any(Option::is_some) => {
+                let words =
+                    self.words().into_iter().map(|(name, key)| Word { name, key: key.and_then(Key::from_name) });
+                What::Text(text.clone().with_omit_empty_values(omits_empty), words.collect())
+            }
+            _ => What::Extra,
+        }
+    }
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -303,9 +458,12 @@ mod tests {
                 "ts": "%START_TIME(%s)%", "status": "%RESPONSE_CODE%", "who": "%DOWNSTREAM_PEER_URI_SAN%",
                 "path": "%REQ(:PATH)%", "uri": "%PATH%", "method": "%GRPC_STATUS_NUMBER%",
                 "m1": "%REQ(:METHOD)%", "m2": "%REQ(:METHOD)%",
-                "tenant": "%REQ(X-TENANT)%", "request_id": "%REQ(X-MY-ID)%", "protocol": "p=%PROTOCOL%",
-                "both": "%PROTOCOL% %DURATION%", "tls": {"v": ["%DOWNSTREAM_TLS_VERSION%"]},
-                "env": "prod", "n": 1, "log_schema": "mine", "bad": "100%", "time": "%START_TIME(%y)%"
+                "tenant": "%REQ(X-TENANT)%", "request_id": "%REQ(X-MY-ID)%", "protocol": "p=%RESPONSE_CODE%",
+                "both": "%PROTOCOL% %DURATION%",
+                "tls": {"v": ["%DOWNSTREAM_TLS_VERSION%", "%RESPONSE_CODE%"],
+                        "more": {"sni": "%REQUESTED_SERVER_NAME%", "x": "%REQ(X-SNI)%"}},
+                "call": "%REQ(:AUTHORITY)%|%REQ(X-A)%|%REQ(X-A)%", "lines": "%BYTES_SENT%\n%BYTES_RECEIVED%",
+                "env": "prod", "n": 1, "log_schema": "mine", "bad": "100%", "time": "%START_TIME(%Q)%"
             }"#,
         );
         let used = |name: &str| &format.labels().iter().find(|label| label.name == name).unwrap().used;
@@ -320,17 +478,23 @@ mod tests {
             ("m1", LabelUse::Key("method")),
             ("m2", LabelUse::Repeats("method")),
             ("tenant", LabelUse::NoColumn),
-            ("request_id", LabelUse::Misleading("request_id")),
-            ("protocol", LabelUse::Misleading("protocol")),
-            ("both", LabelUse::Mixed),
-            ("tls", LabelUse::Nested),
+            ("request_id", LabelUse::NoColumn),
+            // others feed these keys
+            ("protocol", LabelUse::Mixed(vec![None])),
+            ("both", LabelUse::Mixed(vec![Some("protocol"), Some("duration")])),
+            ("tls.v.0", LabelUse::Key("downstream_tls_version")),
+            ("tls.v.1", LabelUse::Repeats("response_code")),
+            ("tls.more.sni", LabelUse::Key("requested_server_name")),
+            ("tls.more.x", LabelUse::NoColumn),
+            ("call", LabelUse::Mixed(vec![Some("authority"), None, None])),
+            ("lines", LabelUse::Mixed(vec![None, None])),
             ("env", LabelUse::Literal),
             ("n", LabelUse::Literal),
-            ("log_schema", LabelUse::Misleading("log_schema")),
+            ("log_schema", LabelUse::Literal),
         ] {
             assert_eq!(*used(name), expected, "{name}");
         }
-        for (name, said) in [("bad", "`%` at byte 3"), ("time", "`%y` is not understood")] {
+        for (name, said) in [("bad", "`%` at byte 3"), ("time", "`%Q` is not understood")] {
             assert!(
                 matches!(used(name), LabelUse::Invalid(reason) if reason.contains(said)),
                 "{name}: {:?}",
@@ -346,8 +510,13 @@ mod tests {
         assert_eq!(FieldMap::from_pairs(pairs).unwrap().pairs().len(), 5);
         assert_eq!(format.misleading(), ["log_schema", "protocol", "request_id"]);
         assert_eq!(format.start_time().unwrap().parse("1795563113"), Some(1_795_563_113_000_000));
-        let nested = format.labels().iter().find(|label| label.name == "tls").unwrap();
-        assert_eq!(nested.operators.first().unwrap().to_string(), "%DOWNSTREAM_TLS_VERSION%");
+        let extra = format.extra();
+        for name in ["tls.v.1", "tls.more.x", "call.req(x-a)", "call.req(x-a)#2", "lines", "protocol", "env", "uri"] {
+            assert!(extra.iter().any(|extra| extra == name), "{name}: {extra:?}");
+        }
+        let parts: Vec<String> =
+            format.parts(false).iter().map(|part| format!("{} {:?}", part.name, part.keys())).collect();
+        assert_eq!(parts.len(), 3, "{parts:?}");
     }
 
     #[test]
@@ -359,5 +528,6 @@ mod tests {
         let deep = (0..100).fold(Value::from("%PROTOCOL%"), |value, _| Value::from(vec![value]));
         let format = JsonFormat::compile(&serde_json::json!({ "a": deep })).unwrap();
         assert_eq!(format.labels().first().unwrap().used, LabelUse::Invalid("nested too deeply".to_owned()));
+        assert_eq!(format.parts(false), []);
     }
 }

@@ -33,15 +33,15 @@ struct OfFormat {
 }
 
 /// The names by which one line is read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct LineNames<'n> {
     pub(crate) map: &'n FieldMap,
     /// Whether the format is known to log `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path.
     pub(crate) original_path_first: bool,
     /// Keys that the line carries though it may leave them out.
     pub(crate) carries: KeySet,
-    /// Another format fits as well, and means something else by one of the line's keys.
-    pub(crate) tied: bool,
+    /// The names of other formats that fit as well, and mean something else by one of the line's keys.
+    pub(crate) rivals: Vec<&'n FieldMap>,
     names: &'n JsonNames,
 }
 
@@ -49,14 +49,12 @@ impl JsonNames {
     /// Takes in a format's names, beside the operator's own.
     pub(crate) fn add(&mut self, own: &FieldMap, format: &JsonFormat, omits_empty: bool) -> Result<(), FieldMapError> {
         let mut map = own.clone();
-        map.add(format.pairs(), format.misleading())?;
+        map.add_format(format, omits_empty)?;
         self.any.add_any(own);
         self.any.add_any(&map);
-        let names = |keep: &dyn Fn(&str) -> bool| {
-            format.labels().iter().map(|label| label.name.clone()).filter(|name| keep(name)).collect()
-        };
+        let names = |keep: &dyn Fn(&str) -> bool| format.names().filter(|name| keep(name)).map(str::to_owned).collect();
         let never_null = format.never_null();
-        let required = names(&|name| !omits_empty || never_null.contains(&name));
+        let required = names(&|name| !omits_empty || never_null.contains(name));
         let (labels, original_path_first) = (names(&|_| true), format.prefers_original_path());
         let carries = if omits_empty { format.carries() } else { KeySet::EMPTY };
         let names = OfFormat { map, labels, original_path_first, carries, required };
@@ -79,14 +77,19 @@ impl JsonNames {
         match fitting.split_first() {
             Some(((missing, present, format), others)) => {
                 let alike = others.iter().take_while(|(m, p, _)| (m, p) == (missing, present));
-                let tied = alike.into_iter().any(|(.., other)| format.means_other_than(other, &has));
+                let rivals = alike.filter(|(.., other)| format.means_other_than(other, &has));
+                let rivals = rivals.map(|(.., other)| &other.map).collect();
                 let OfFormat { map, original_path_first, carries, .. } = format;
                 let (original_path_first, carries) = (*original_path_first, *carries);
-                LineNames { map, original_path_first, carries, tied, names: self }
+                LineNames { map, original_path_first, carries, rivals, names: self }
             }
-            None => {
-                LineNames { map: own, original_path_first: false, carries: KeySet::EMPTY, tied: false, names: self }
-            }
+            None => LineNames {
+                map: own,
+                original_path_first: false,
+                carries: KeySet::EMPTY,
+                rivals: Vec::new(),
+                names: self,
+            },
         }
     }
 
@@ -101,6 +104,24 @@ impl OfFormat {
     fn means_other_than(&self, other: &OfFormat, has: impl Fn(&str) -> bool) -> bool {
         let labels = self.labels.union(&other.labels).filter(|label| has(label));
         labels.into_iter().any(|label| self.map.resolve(label) != other.map.resolve(label))
+    }
+}
+
+impl JsonFormat {
+    /// Labels that mean something else in another format of the same labels: no line tells of which of the two it is, so each is read by both,
+    /// its identities are none, and it has the signal `ambiguous`.
+    #[must_use]
+    pub fn confused_with(&self, other: &JsonFormat) -> Vec<&str> {
+        let labels = |format: &JsonFormat| format.names().map(str::to_owned).collect::<HashSet<_>>();
+        let map = |format: &JsonFormat| {
+            let mut map = FieldMap::default();
+            map.add_format(format, false).map(|()| map)
+        };
+        let (Ok(one), Ok(another)) = (map(self), map(other)) else { return Vec::new() };
+        if labels(self) != labels(other) {
+            return Vec::new();
+        }
+        self.names().filter(|label| one.resolve(label) != another.resolve(label)).collect()
     }
 }
 
@@ -126,8 +147,11 @@ mod tests {
         JsonFormat::compile(&serde_json::from_str(json).unwrap()).unwrap()
     }
 
-    fn resolve(names: &JsonNames, keys: &[&str], key: &str) -> Resolved {
-        names.of(&FieldMap::default(), |name| keys.contains(&name)).map.resolve(key)
+    fn resolve(names: &JsonNames, keys: &[&str], key: &str) -> Option<Key> {
+        match names.of(&FieldMap::default(), |name| keys.contains(&name)).map.resolve(key) {
+            Resolved::Mapped(key) => Some(key),
+            _ => None,
+        }
     }
 
     #[test]
@@ -139,8 +163,8 @@ mod tests {
             format(r#"{"t":"%START_TIME%","src":"%REQ(USER-AGENT)%","what":"%REQ(:PATH)%","m":"%REQ(:METHOD)%"}"#);
         names.add(&own, &first, false).unwrap();
         names.add(&own, &second, false).unwrap();
-        let san = Resolved::Mapped(Key::DownstreamPeerUriSan);
-        let agent = Resolved::Mapped(Key::UserAgent);
+        let san = Some(Key::DownstreamPeerUriSan);
+        let agent = Some(Key::UserAgent);
         for (keys, expected) in [
             (&["t", "src", "code"][..], san),
             (&["t", "src", "what", "m"], agent),
@@ -150,7 +174,7 @@ mod tests {
             // the same of both: the one with fewer labels misses less
             (&["t", "src"], san),
             // of none of them
-            (&["start_time", "src"], Resolved::Unknown),
+            (&["start_time", "src"], None),
         ] {
             assert_eq!(resolve(&names, keys, "src"), expected, "{keys:?}");
         }
@@ -166,11 +190,24 @@ mod tests {
         names.add(&own, &shared, false).unwrap();
         let more = r#"{"t":"%START_TIME%","who":"%DOWNSTREAM_PEER_URI_SAN%","b":"%DURATION%"}"#;
         names.add(&own, &format(more), false).unwrap();
-        let tied = |names: &JsonNames| names.of(&own, |key| ["t", "who"].contains(&key)).tied;
-        assert_eq!((names.formats.len(), tied(&names)), (2, false));
+        let tied = |names: &JsonNames| names.of(&own, |key| ["t", "who"].contains(&key)).rivals.len();
+        assert_eq!((names.formats.len(), tied(&names)), (2, 0));
         let other = r#"{"t":"%START_TIME%","who":"%REQ(USER-AGENT)%","c":"%DURATION%"}"#;
         names.add(&own, &format(other), false).unwrap();
-        assert!(tied(&names));
+        assert_eq!(tied(&names), 1);
+    }
+
+    #[test]
+    fn equal_labels_with_other_meanings_are_confused() {
+        let one = format(r#"{"t":"%START_TIME%","a":"%RESPONSE_CODE%","b":{"x":"%PROTOCOL%"}}"#);
+        for (other, labels) in [
+            (r#"{"t":"%START_TIME%","a":"%RESPONSE_CODE%","b":{"x":"%PROTOCOL%"}}"#, &[][..]),
+            (r#"{"t":"%START_TIME%","a":"%DURATION%","b":{"x":"%PROTOCOL%"}}"#, &["a"]),
+            (r#"{"t":"%START_TIME%","a":"%DURATION%","b":"%PROTOCOL%"}"#, &["a", "b"]),
+            (r#"{"t":"%START_TIME%","a":"%DURATION%","c":"%PROTOCOL%"}"#, &[]),
+        ] {
+            assert_eq!(one.confused_with(&format(other)), labels, "{other}");
+        }
     }
 
     #[test]
@@ -179,8 +216,8 @@ mod tests {
         let labels =
             r#"{"t":"%START_TIME%","a":"%REQ(:PATH)%","b":"%REQ(:METHOD)%","c":"%PROTOCOL%","n":"%RESPONSE_CODE%"}"#;
         names.add(&FieldMap::default(), &format(labels), true).unwrap();
-        assert_eq!(resolve(&names, &["t", "n"], "n"), Resolved::Mapped(Key::ResponseCode));
-        assert_eq!(resolve(&names, &["a", "b", "c"], "a"), Resolved::Unknown);
+        assert_eq!(resolve(&names, &["t", "n"], "n"), Some(Key::ResponseCode));
+        assert_eq!(resolve(&names, &["a", "b", "c"], "a"), None);
         let line = |keys: &'static [&str]| move |key: &str| keys.contains(&key);
         let own = FieldMap::default();
         let of = names.of(&own, line(&["t", "n"]));

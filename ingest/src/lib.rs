@@ -40,6 +40,7 @@ mod log_type;
 pub mod mesh_config;
 mod operator;
 mod options;
+mod parts;
 mod rbac;
 mod redact;
 mod reject;

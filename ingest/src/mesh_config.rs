@@ -72,6 +72,12 @@ impl Provider {
             formatters: Vec::new(),
         }
     }
+
+    /// What a person calls it: its name, or where it stands.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.place)
+    }
 }
 
 /// Where a provider's lines go.
@@ -242,10 +248,10 @@ impl MeshFormats {
     }
 }
 
-/// Whether an object is a JSON format by itself: labels of which one logs the start time.
+/// Whether an object is a JSON format by itself: one of its own labels logs the start time. (What is deeper may be a format in a configuration.)
 fn is_bare_format(value: &Value) -> bool {
     let mut texts = value.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str());
-    texts.any(|text| text.starts_with("%START_TIME") && text.ends_with('%'))
+    texts.any(|text| text.contains("%START_TIME"))
 }
 
 /// Whether a resource stands in a list; lists in lists are none.

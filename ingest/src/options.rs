@@ -68,8 +68,8 @@ impl DecodeOptions {
     /// If [`DecodeOptions::fields`], as it is now, gives one of its labels another meaning.
     pub fn add_json_format(&mut self, format: &JsonFormat, omits_empty: bool) -> Result<(), FieldMapError> {
         self.formats.names.add(&self.fields, format, omits_empty)?;
-        for label in format.labels() {
-            self.keep_secret(&label.name, &label.operators);
+        for (name, operators) in format.kept_under() {
+            self.keep_secret(&name, operators);
         }
         self.formats.times.extend(format.start_time().cloned());
         Ok(())

@@ -12,6 +12,7 @@
 //! is wrong.
 
 mod nested;
+mod parts;
 mod value;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::line_format::{LineFormat, Told, is_of_strings};
 use crate::literal::Literal;
 use crate::slots::{Layout, Slots};
 use nested::{Budget, Known};
+use parts::{Place, Seen};
 use value::Value;
 pub(crate) use value::plain_until;
 
@@ -42,6 +44,8 @@ pub(crate) struct Shapes {
     shapes: Vec<Shape>,
     lessons: u32,
     nested: Budget,
+    /// Of the text that was looked at last.
+    spans: Vec<(u32, u32)>,
 }
 
 /// The keys of a line, in their order.
@@ -84,11 +88,13 @@ struct ShapeKey {
 }
 
 /// Where a value goes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Feeds {
     Key(Key),
     /// Into `extra`, under the name of that number.
     Extra(usize),
+    /// It says several things.
+    Several(Place),
 }
 
 /// Whether a line fits a shape.
@@ -102,9 +108,9 @@ enum Fit {
 impl Shapes {
     /// Reads a line into empty slots; the names of its values. `None`: the plain parser has to read it.
     pub(crate) fn read<'a>(&mut self, line: &'a str, max_nesting: usize, slots: &mut Slots<'a>) -> Option<&Layout> {
-        let Shapes { shapes, nested, .. } = self;
+        let Shapes { shapes, nested, spans, .. } = self;
         for place in 0..shapes.len() {
-            match shapes.get_mut(place)?.read(line, nested, max_nesting, slots) {
+            match shapes.get_mut(place)?.read(line, (nested, spans), max_nesting, slots) {
                 Fit::Yes => {
                     shapes.swap(0, place);
                     return shapes.first().map(|shape| &shape.layout);
@@ -157,6 +163,12 @@ impl Shape {
             let mut carries = KeySet::EMPTY;
             let feeds = match names.map.resolve(name) {
                 Resolved::Unknown => Feeds::Extra(layout.add(name)),
+                Resolved::Several(part) if fed.meets(part.keys()) => return None,
+                Resolved::Several(part) => {
+                    carries = part.keys();
+                    fed = fed.union(carries);
+                    Feeds::Several(Place::of(part, &mut layout))
+                }
                 // two names for one key: which of them wins is the general parser's to say
                 Resolved::Canonical(key) | Resolved::Mapped(key) if fed.has(key) => return None,
                 resolved @ (Resolved::Canonical(key) | Resolved::Mapped(key)) => {
@@ -181,18 +193,24 @@ impl Shape {
             at = end;
             if line.get(at..)? == "}" {
                 NullRun::find_all(line, &mut keys, &spans);
-                let LineNames { original_path_first, carries, tied, .. } = names;
+                let LineNames { original_path_first, carries, rivals, .. } = names;
                 // which of two formats it is of is in doubt: the general parser says so
-                return (!tied).then_some(Shape { keys, layout, original_path_first, carries });
+                return rivals.is_empty().then_some(Shape { keys, layout, original_path_first, carries });
             }
         }
     }
 
     /// Reads the line's values into empty slots, if it fits.
-    fn read<'a>(&mut self, line: &'a str, budget: &mut Budget, max_nesting: usize, slots: &mut Slots<'a>) -> Fit {
+    fn read<'a>(
+        &mut self,
+        line: &'a str,
+        (budget, spans): (&mut Budget, &mut Vec<(u32, u32)>),
+        max_nesting: usize,
+        slots: &mut Slots<'a>,
+    ) -> Fit {
         let bytes = line.as_bytes();
-        let (mut carried, mut present, mut quoted, mut dashed) =
-            (KeySet::EMPTY, KeySet::EMPTY, KeySet::EMPTY, KeySet::EMPTY);
+        let mut carried = KeySet::EMPTY;
+        let Seen { mut present, mut quoted, mut dashed, mut of_texts } = Seen::default();
         let mut at = 0;
         let mut separator = b'{';
         let mut next = 0;
@@ -229,48 +247,60 @@ impl Shape {
             at += 1 + key.literal.len();
             carried = carried.union(key.carries);
             separator = b',';
+            if let Feeds::Several(place) = &key.feeds {
+                let mut seen = Seen::default();
+                let Some(end) = place.read((line, at), max_nesting, (slots, spans), &mut seen) else { return Fit::Odd };
+                at = end;
+                present = present.union(seen.present);
+                quoted = quoted.union(seen.quoted);
+                dashed = dashed.union(seen.dashed);
+                of_texts = of_texts.union(seen.of_texts);
+                continue;
+            }
             // a key that feeds no column has no bit
             let bit = key.carries;
             if let Some(text) = key.nested.find(line, at) {
                 at += text.len();
-                match key.feeds {
+                match &key.feeds {
                     Feeds::Key(key) => {
-                        slots.put(key, text);
+                        slots.put(*key, text);
                         present = present.union(bit);
                     }
-                    Feeds::Extra(name) => slots.keep(name, text, false),
+                    Feeds::Extra(name) => slots.keep(*name, text, false),
+                    Feeds::Several(_) => {}
                 }
                 continue;
             }
             let Some((value, end)) = value::value(line, at) else { return Fit::Odd };
             at = end;
-            match (value, key.feeds) {
-                (Value::Null, _) => {}
+            match (value, &key.feeds) {
+                (Value::Null, _) | (_, Feeds::Several(_)) => {}
                 (Value::String(text), Feeds::Key(key)) => {
                     if !is_null(text) {
-                        slots.put(key, text);
+                        slots.put(*key, text);
                         present = present.union(bit);
                         quoted = quoted.union(bit);
                     } else if !text.is_empty() {
                         dashed = dashed.union(bit);
                     }
                 }
-                (Value::String(text), Feeds::Extra(name)) => slots.keep(name, text, true),
+                (Value::String(text), Feeds::Extra(name)) => slots.keep(*name, text, true),
                 (Value::Plain(text), Feeds::Key(key)) => {
-                    slots.put(key, text);
+                    slots.put(*key, text);
                     present = present.union(bit);
                 }
-                (Value::Plain(text), Feeds::Extra(name)) => slots.keep(name, text, false),
+                (Value::Plain(text), Feeds::Extra(name)) => slots.keep(*name, text, false),
                 (Value::Nested(text), feeds) => {
                     if !key.nested.admit(text, max_nesting, budget) {
                         return Fit::Odd;
                     }
                     match feeds {
                         Feeds::Key(key) => {
-                            slots.put(key, text);
+                            slots.put(*key, text);
                             present = present.union(bit);
                         }
-                        Feeds::Extra(name) => slots.keep(name, text, false),
+                        Feeds::Extra(name) => slots.keep(*name, text, false),
+                        Feeds::Several(_) => {}
                     }
                 }
             }
@@ -281,7 +311,7 @@ impl Shape {
         }
         slots.mark(present, quoted);
         slots.carry(carried.union(self.carries));
-        if is_of_strings(quoted, dashed) {
+        if is_of_strings(quoted.without(of_texts), dashed) {
             slots.tell(Told::new(LineFormat::StringJson, self.original_path_first));
             return Fit::Yes;
         }

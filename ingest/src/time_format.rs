@@ -34,6 +34,8 @@ const USUAL_LENGTH: usize = 24;
 enum Item {
     Byte(u8),
     Year,
+    /// The last two digits of one of this century.
+    ShortYear,
     Month,
     MonthName,
     MonthFullName,
@@ -42,6 +44,10 @@ enum Item {
     PaddedDay,
     DayOfYear,
     Hour,
+    /// 01 to 12.
+    HalfHour,
+    /// `AM` or `PM`.
+    Half,
     Minute,
     Second,
     WeekdayName,
@@ -111,9 +117,12 @@ impl TimeFormat {
     pub(crate) fn may_hold(&self, byte: u8) -> bool {
         self.items.iter().any(|item| match item {
             Item::Byte(literal) => *literal == byte,
-            Item::MonthName | Item::MonthFullName | Item::WeekdayName | Item::WeekdayFullName | Item::Zone => {
-                byte.is_ascii_alphabetic()
-            }
+            Item::MonthName
+            | Item::MonthFullName
+            | Item::WeekdayName
+            | Item::WeekdayFullName
+            | Item::Zone
+            | Item::Half => byte.is_ascii_alphabetic(),
             Item::PaddedDay => byte == b' ' || byte.is_ascii_digit(),
             Item::PointFraction => byte == b'.' || byte.is_ascii_digit(),
             Item::Offset { .. } => matches!(byte, b'+' | b'-' | b':') || byte.is_ascii_digit(),
@@ -138,6 +147,9 @@ struct Read<'a> {
     day: u32,
     day_of_year: Option<u32>,
     hour: i64,
+    /// Of half a day.
+    half_hour: Option<i64>,
+    afternoon: bool,
     minute: i64,
     second: i64,
     micros: i64,
@@ -154,6 +166,7 @@ impl Read<'_> {
                 return (*first == byte).then_some(());
             }
             Item::Year => self.year = i32::try_from(self.digits(4)?).ok()?,
+            Item::ShortYear => self.year = 2000 + i32::try_from(self.digits(2)?).ok()?,
             Item::Month => self.month = u32::try_from(self.digits(2)?).ok()?,
             Item::MonthName => self.month = self.name(MONTHS, 3)?,
             Item::MonthFullName => self.month = self.name(MONTHS, usize::MAX)?,
@@ -164,6 +177,14 @@ impl Read<'_> {
             }
             Item::DayOfYear => self.day_of_year = Some(u32::try_from(self.digits(3)?).ok()?),
             Item::Hour => self.hour = self.below(24)?,
+            Item::HalfHour => self.half_hour = Some(self.digits(2).filter(|hour| (1..=12).contains(hour))? % 12),
+            Item::Half => {
+                self.afternoon = match self.bytes(2)? {
+                    b"AM" | b"am" => false,
+                    b"PM" | b"pm" => true,
+                    _ => return None,
+                }
+            }
             Item::Minute => self.minute = self.below(60)?,
             Item::Second => self.second = self.below(60)?,
             Item::WeekdayName => drop(self.name(WEEKDAYS, 3)?),
@@ -208,7 +229,8 @@ impl Read<'_> {
                     None => NaiveDate::from_ymd_opt(self.year, self.month, self.day)?,
                 };
                 let midnight = date.and_hms_opt(0, 0, 0)?.and_utc().timestamp();
-                midnight + (self.hour * 60 + self.minute) * 60 + self.second - self.offset
+                let hour = self.half_hour.map_or(self.hour, |hour| hour + if self.afternoon { 12 } else { 0 });
+                midnight + (hour * 60 + self.minute) * 60 + self.second - self.offset
             }
         };
         let micros = seconds.checked_mul(1_000_000)?.checked_add(self.micros)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ingest::mesh_config::LogFormat;
-use ingest::{DecodeOptions, FieldMap, GatewayNames, JsonFormat, MeshFormats, Redaction, TextFormat};
+use ingest::{DecodeOptions, FieldMap, GatewayNames, JsonFormat, MeshFormats, Operator, Redaction, TextFormat};
 
 use super::args::DecodeArgs;
 use super::error::CliError;
@@ -58,6 +58,7 @@ impl DecodeArgs {
             if !compiled.fills().contains(&"start_time") {
                 return Err(refused(&"it logs no start time, so no line of it could be a row; add %START_TIME%"));
             }
+            say_unknown(&"--format-string", compiled.operators());
             options.add_text_format(compiled);
         }
         for file in &self.mesh_configs {
@@ -98,10 +99,12 @@ fn add_mesh_config(options: &mut DecodeOptions, file: &Path) -> Result<(), CliEr
         match &provider.format {
             LogFormat::Text(format) => {
                 let compiled = TextFormat::compile(format).map_err(|error| at(&error))?;
+                say_unknown(&file.display(), compiled.operators());
                 options.add_text_format(compiled.with_omit_empty_values(provider.omit_empty_values));
             }
             LogFormat::Json(labels) => {
                 let compiled = JsonFormat::compile(labels).map_err(|error| at(&error))?;
+                say_unknown(&file.display(), compiled.labels().iter().flat_map(|label| &label.operators));
                 options.add_json_format(&compiled, provider.omit_empty_values).map_err(|error| at(&error))?;
             }
             // known anyway, or no lines
@@ -109,4 +112,12 @@ fn add_mesh_config(options: &mut DecodeOptions, file: &Path) -> Result<(), CliEr
         }
     }
     Ok(())
+}
+
+/// A mistyped operator fills no column, and Envoy refuses it.
+fn say_unknown<'o>(place: &dyn std::fmt::Display, operators: impl IntoIterator<Item = &'o Operator>) {
+    for operator in operators.into_iter().filter(|operator| !operator.is_known() || operator.refused().is_some()) {
+        let why = operator.refused().unwrap_or("it has no such operator; an extension may bring it");
+        render::say(format_args!("{place}: Envoy 1.40 refuses {operator}: {why}"));
+    }
 }

@@ -1,7 +1,7 @@
 //! One YAML: its providers, its Telemetries, and what was not understood.
 
-use ingest::MeshFormats;
 use ingest::mesh_config::{LogFormat, MeshProblem, Provider};
+use ingest::{JsonFormat, MeshFormats};
 use query::detect::Pack;
 use serde::Serialize;
 
@@ -37,10 +37,34 @@ pub(crate) fn examine(texts: &[(String, String)], pack: &Pack) -> Vec<MeshReport
             input: input.clone(),
             providers: mesh.providers.iter().map(|provider| provider::examine(provider, pack)).collect(),
             telemetries: telemetry::examine(mesh, &all),
-            notes: sorted(problems.chain(telemetry::of_the_mesh(mesh, &all)).collect()),
+            notes: sorted(
+                problems.chain(telemetry::of_the_mesh(mesh, &all)).chain(confused(&mesh.providers)).collect(),
+            ),
         }
     };
     texts.iter().zip(&meshes).map(report).collect()
+}
+
+/// Providers whose lines nobody can tell apart, and which mean different things by one label.
+fn confused(providers: &[Provider]) -> Vec<Note> {
+    let formats = providers.iter().filter_map(|provider| match &provider.format {
+        LogFormat::Json(labels) => Some((provider.shown(), JsonFormat::compile(labels).ok()?)),
+        _ => None,
+    });
+    let formats: Vec<(&str, JsonFormat)> = formats.collect();
+    let pairs =
+        formats.iter().enumerate().flat_map(|(at, one)| formats.iter().skip(at + 1).map(move |other| (one, other)));
+    let notes = pairs.filter_map(|((one, first), (other, second))| {
+        let labels = first.confused_with(second);
+        (!labels.is_empty()).then(|| {
+            Note::risk(format!(
+                "{one} and {other} have the same labels, but mean different things by {}: no line tells of which of them it is, so none of its \
+                 identities counts and each has the signal ambiguous; rename one label",
+                labels.join(", ")
+            ))
+        })
+    });
+    notes.collect()
 }
 
 /// Examines a format string by itself.

@@ -68,8 +68,20 @@ pub(crate) fn examine(provider: &Provider, pack: &Pack) -> ProviderReport {
     if let Some(json) = &format.json {
         report.renamed = json.pairs();
         json.labels().iter().for_each(|label| label_notes(label, provider, &mut notes));
+        notes.extend(json.misleading().into_iter().map(|name| {
+            Note::risk(format!(
+                "label {name} has the name of a key, but says something else, and would be taken for it: give it another name"
+            ))
+        }));
     }
     report.extra = format.extra();
+    let several = format.json.as_ref().map(JsonFormat::say_several).unwrap_or_default();
+    if !several.is_empty() {
+        notes.push(Note::hint(format!(
+            "{} say several things each: they fill columns only where the format is known, by --mesh-config and this YAML",
+            several.join(", ")
+        )));
+    }
     if let Some(coverage) = format.coverage() {
         report.lacks = recommended().into_iter().filter(|key| !report.fills.contains(key)).collect();
         report.detections = eyes(pack, &coverage, format.queries());
@@ -139,11 +151,7 @@ impl Format {
         let text = self.text.iter().flat_map(|format| format.operators());
         let mut extra: Vec<String> =
             text.filter(|operator| operator.feeds().is_none()).map(Operator::extra_name).collect();
-        let stays = |label: &&Label| {
-            let key = matches!(label.used, LabelUse::Key(_) | LabelUse::Misleading(_) | LabelUse::Invalid(_));
-            !key
-        };
-        extra.extend(self.json.iter().flat_map(|format| format.labels()).filter(stays).map(|label| label.name.clone()));
+        extra.extend(self.json.iter().flat_map(JsonFormat::extra));
         extra
     }
 
@@ -201,25 +209,30 @@ fn label_notes(label: &Label, provider: &Provider, notes: &mut Vec<Note>) {
     let name = &label.name;
     match &label.used {
         LabelUse::Invalid(reason) => notes.push(Note::wrong(format!("label {name}: {reason}"))),
-        LabelUse::Misleading(key) => notes.push(Note::risk(format!(
-            "label {name} has the name of the key {key}, but says something else, and would be taken for it: give it another name"
-        ))),
         LabelUse::Repeats(key) => {
             notes.push(Note::hint(format!("label {name} repeats {key}, which another label feeds; it stays in extra")));
         }
-        // values of an object or a list
-        LabelUse::Nested => {
-            for operator in label.operators.iter().filter(|operator| operator.needs_formatter().is_some()) {
-                notes.push(Note::wrong(format!(
-                    "label {name}: Istio adds the formatter of {operator} only where a top-level label has it; inside an object Envoy \
-                     refuses the whole listener"
-                )));
-            }
-            if provider.kind == ProviderKind::OpenTelemetry {
-                notes.push(Note::wrong(format!("attribute {name}: Istio sends an empty string for an object or a list")));
-            }
+        LabelUse::Key(_) | LabelUse::NoColumn | LabelUse::Mixed(_) | LabelUse::Literal => {}
+    }
+    if label.nested {
+        for operator in label.operators.iter().filter(|operator| operator.needs_formatter().is_some()) {
+            notes.push(Note::wrong(format!(
+                "label {name}: Istio adds the formatter of {operator} only where a top-level label has it; inside an object Envoy \
+                 refuses the whole listener"
+            )));
         }
-        LabelUse::Key(_) | LabelUse::NoColumn | LabelUse::Mixed | LabelUse::Literal => {}
+        if provider.kind == ProviderKind::OpenTelemetry {
+            notes.push(Note::wrong(format!("attribute {name}: Istio sends an empty string for an object or a list")));
+        }
+    }
+    if let Some(format) = &label.text {
+        notes.extend(format.ambiguities().into_iter().map(|Ambiguity { operator, literal, caller_controlled, .. }| {
+            let who = if caller_controlled { ", which a caller may choose" } else { "" };
+            Note::risk(format!(
+                "label {name}: {operator} may hold the `{literal}` behind it{who}: such a label stays whole in extra, its columns are null, \
+                 and the row has the signal ambiguous; a label of its own leaves no doubt"
+            ))
+        }));
     }
 }
 
@@ -253,17 +266,15 @@ fn ambiguities(found: &[Ambiguity], notes: &mut Vec<Note>) {
 
 /// Where its lines go, and in which form.
 fn logs(provider: &Provider, format: &Format) -> String {
-    let labels = |json: &JsonFormat| json.labels().len();
+    let labels = |json: &JsonFormat| json.names().count();
     let form = match (&provider.format, &format.json, &format.text) {
         (LogFormat::Default(DefaultFormat::IstioJson), ..) => "Istio's default JSON".to_owned(),
         (LogFormat::Default(DefaultFormat::IstioText), ..) => "Istio's default text".to_owned(),
         (LogFormat::Default(DefaultFormat::EnvoyText), ..) => "Envoy's default text".to_owned(),
-        (LogFormat::Json(_), Some(json), _) => {
-            match recommended().len() == json.labels().len() && json.pairs().is_empty() {
-                true => format!("JSON with {} labels, as recommended", labels(json)),
-                false => format!("JSON with {} labels", labels(json)),
-            }
-        }
+        (LogFormat::Json(_), Some(json), _) => match recommended().len() == labels(json) && json.pairs().is_empty() {
+            true => format!("JSON with {} labels, as recommended", labels(json)),
+            false => format!("JSON with {} labels", labels(json)),
+        },
         (LogFormat::Text(_), _, Some(text)) => format!("text with {} operators", text.operators().len()),
         (LogFormat::Json(_) | LogFormat::Text(_), ..) => "a format that cannot be read".to_owned(),
         (LogFormat::Protobuf, ..) => "Envoy's messages".to_owned(),

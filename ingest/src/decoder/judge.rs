@@ -47,6 +47,16 @@ const TEXTS: [&str; 5] = [
     r#"22/Nov/2026:14:39:24 +0000|GET|/a?code=1|"curl/8"|200|outbound|80||api.shop.svc.cluster.local|{"tenant":"a"}"#,
 ];
 
+/// A JSON format whose labels say several things, and lines of it.
+const SEVERAL: &str = r#"{"t":"%START_TIME%","req":"%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%","code":"%RESPONSE_CODE%",
+    "tls":{"v":"%DOWNSTREAM_TLS_VERSION%","who":["%DOWNSTREAM_PEER_URI_SAN%","%REQ(X-TENANT)%"],"env":"prod","in":{"a":"%DYNAMIC_METADATA(envoy.filters.http.rbac)%"}},
+    "to":"%REQ(:AUTHORITY)%|%REQ(USER-AGENT)%|%REQ(X-TOKEN)%","path":"%REQ(X-PATH)% %DURATION%","ends":"%DOWNSTREAM_REMOTE_ADDRESS%>%DOWNSTREAM_LOCAL_ADDRESS%"}"#;
+const OF_SEVERAL: [&str; 3] = [
+    r#"{"code":200,"ends":"10.0.0.1:5>10.0.0.9:80","path":"- 12","req":"GET /a?code=1 HTTP/1.1","t":"2026-11-22T14:39:24.727Z","tls":{"env":"prod","in":{"a":{"x":[1]}},"v":"TLSv1.3","who":["spiffe://cluster.local/ns/a/sa/b","blue"]},"to":"api:80|curl/8|s3cret"}"#,
+    r#"{"code":0,"ends":"10.0.0.1:5>10.0.0.9:80","path":"/x y 12","req":"- - -","t":"2026-11-22T14:39:24.727Z","tls":{"env":"prod","in":{"a":null},"v":null,"who":[null,"-"]},"to":"-|-|-"}"#,
+    r#"{"code":403,"ends":"10.0.0.1:5>10.0.0.9:80","path":"/x y","req":"GET /a b HTTP/1.1","t":"2026-11-22T14:39:24.727Z","tls":{"env":"prod","in":{},"v":"TLSv1.2","who":["spiffe://cluster.local/ns/a/sa/b"],"who":7},"to":"api|80|curl/8|"}"#,
+];
+
 /// The format of the last one.
 const CONFIGURED: &str = r#"%START_TIME(%d/%b/%Y:%H:%M:%S %z)%|%REQ(:METHOD)%|%REQ(:PATH)%|"%REQ(USER-AGENT)%"|%RESPONSE_CODE%|%UPSTREAM_CLUSTER%|%DYNAMIC_METADATA(my.filter)%"#;
 
@@ -90,6 +100,18 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
+/// Values as the labels of [`SEVERAL`] have them, more or less.
+fn several() -> impl Strategy<Value = String> {
+    let member = (prop::sample::select(vec!["v", "who", "env", "in", "a", "x"]), json());
+    let object = prop::collection::vec(member, 0..5).prop_map(|members| {
+        let members = members.iter().map(|(key, value)| format!("\"{key}\":{value}"));
+        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+    });
+    let list = prop::collection::vec(json(), 0..4).prop_map(|list| format!("{{\"who\":[{}]}}", list.join(",")));
+    let text = "([a-z/.:-]{0,3}[ |>]){0,4}[a-z0-9\"]{0,2}".prop_map(|text| serde_json::Value::from(text).to_string());
+    prop_oneof![object, list, text]
+}
+
 fn harm() -> impl Strategy<Value = Harm> {
     let place = any::<prop::sample::Index>;
     prop_oneof![
@@ -101,6 +123,7 @@ fn harm() -> impl Strategy<Value = Harm> {
         2 => any::<u64>().prop_map(Harm::LeaveOut),
         1 => Just(Harm::OmitNulls),
         4 => (place(), json()).prop_map(|(at, json)| Harm::Value(at, json)),
+        2 => (place(), several()).prop_map(|(at, json)| Harm::Value(at, json)),
         2 => ("[a-z_]{1,8}|rbac|path|log_schema|duplicate_keys|authorization|token", json()).prop_map(|(name, json)| Harm::Key(name, json)),
         1 => (place(), json()).prop_map(|(at, json)| Harm::Repeat(at, json)),
         1 => Just(Harm::Blanks),
@@ -213,20 +236,27 @@ proptest! {
     fn the_fast_decoder_yields_what_the_plain_one_yields(
         lines in prop::collection::vec((any::<prop::sample::Index>(), harm()), 1..12),
         batch_rows in 1..9_usize,
-        configured in any::<bool>(),
+        configured in 0..4_u8,
         piece in prop_oneof![1..100_usize, Just(1 << 20)],
         columns in prop::collection::vec(0..crate::schema::COLUMN_COUNT, 0..12),
         signals in 0..16_i64,
         end in prop_oneof![Just("\n"), Just("\r\n"), Just("\n\n")],
     ) {
-        let samples: Vec<&str> = SAMPLES.lines().collect();
+        let samples: Vec<&str> = match configured {
+            2.. => OF_SEVERAL.into_iter().chain(SAMPLES.lines().take(3)).collect(),
+            _ => SAMPLES.lines().collect(),
+        };
         let mut input = Vec::new();
         for (sample, harm) in &lines {
             input.extend(harmed(samples[sample.index(samples.len())], harm));
             input.extend(end.bytes());
         }
         let mut options = DecodeOptions { batch_rows, max_nesting: 5, ..DecodeOptions::default() };
-        if configured {
+        if configured >= 2 {
+            let format = crate::JsonFormat::compile(&serde_json::from_str(SEVERAL).unwrap()).unwrap();
+            options.add_json_format(&format, configured == 3).unwrap();
+        }
+        if configured == 1 {
             options.add_text_format(crate::TextFormat::compile(CONFIGURED).unwrap());
         }
         assert_judged(&Arc::new(options.clone()), &input, piece);

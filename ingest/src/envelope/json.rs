@@ -93,7 +93,7 @@ pub(super) fn starts_record(line: &[u8], names: &FieldMap) -> bool {
 impl<'t> Found<'t> {
     fn member(&mut self, key: Cow<'t, str>, json: &'t str, names: &FieldMap) {
         // a mapped name is the record's, though shippers may use it, too
-        self.foreign |= matches!(names.resolve(&key), Resolved::Mapped(_));
+        self.foreign |= matches!(names.resolve(&key), Resolved::Mapped(_) | Resolved::Several(_));
         if let Some(place) = NAMES.iter().position(|name| *name == key) {
             if let Some(slot) = self.candidates.get_mut(place)
                 && slot.replace(json).is_some()
@@ -273,7 +273,7 @@ fn is_record(object: &str, names: &FieldMap) -> bool {
 /// Whether a key says that its object is an access log. Some names are used by shippers, too.
 fn is_of_a_record(key: &str, names: &FieldMap) -> bool {
     match names.resolve(key) {
-        Resolved::Mapped(_) => true,
+        Resolved::Mapped(_) | Resolved::Several(_) => true,
         Resolved::Canonical(key) => !matches!(
             key,
             Key::PodName

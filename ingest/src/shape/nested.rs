@@ -65,7 +65,8 @@ impl Known {
     }
 }
 
-fn is_json(text: &str, max_nesting: usize) -> bool {
+/// Whether a text whose brackets balance is JSON, within a line of at most so many levels.
+pub(super) fn is_json(text: &str, max_nesting: usize) -> bool {
     // the line itself is level 1; the text holds no escapes, so there are no halves of surrogate pairs
     let mut depth = 1_usize;
     let mut in_string = false;

@@ -34,6 +34,8 @@ fn specifier(after: &[u8], items: &mut Vec<Item>) -> Result<usize, TimeFormatErr
         [b'%', ..] => (1, &[Item::Byte(b'%')]),
         [b't', ..] => (1, &[Item::Byte(b'\t')]),
         [b'Y', ..] => (1, &[Item::Year]),
+        // of this century: no access log is older
+        [b'y', ..] => (1, &[Item::ShortYear]),
         [b'm', ..] => (1, &[Item::Month]),
         [b'b' | b'h', ..] => (1, &[Item::MonthName]),
         [b'B', ..] => (1, &[Item::MonthFullName]),
@@ -43,8 +45,15 @@ fn specifier(after: &[u8], items: &mut Vec<Item>) -> Result<usize, TimeFormatErr
         [b'a', ..] => (1, &[Item::WeekdayName]),
         [b'A', ..] => (1, &[Item::WeekdayFullName]),
         [b'H', ..] => (1, &[Item::Hour]),
+        [b'I', ..] => (1, &[Item::HalfHour]),
+        [b'p' | b'P', ..] => (1, &[Item::Half]),
         [b'M', ..] => (1, &[Item::Minute]),
         [b'S', ..] => (1, &[Item::Second]),
+        [b'D' | b'x', ..] => (1, &[Item::Month, SLASH, Item::Day, SLASH, Item::ShortYear]),
+        [b'r', ..] => {
+            items.extend([Item::HalfHour, COLON, Item::Minute, COLON, Item::Second, BLANK]);
+            (1, &[Item::Half])
+        }
         [b'F', ..] => (1, &[Item::Year, DASH, Item::Month, DASH, Item::Day]),
         [b'T' | b'X', ..] => (1, &[Item::Hour, COLON, Item::Minute, COLON, Item::Second]),
         [b'R', ..] => (1, &[Item::Hour, COLON, Item::Minute]),
@@ -80,6 +89,7 @@ fn specifier(after: &[u8], items: &mut Vec<Item>) -> Result<usize, TimeFormatErr
 }
 
 const DASH: Item = Item::Byte(b'-');
+const SLASH: Item = Item::Byte(b'/');
 const COLON: Item = Item::Byte(b':');
 const BLANK: Item = Item::Byte(b' ');
 
@@ -102,7 +112,9 @@ fn fixed_runs(items: &mut [Item]) -> Result<(), TimeFormatError> {
             Item::Byte(byte) if byte.is_ascii_digit() => after.map(|after| after + 1),
             Item::Year => after.map(|after| after + 4),
             Item::DayOfYear => after.map(|after| after + 3),
-            Item::Month | Item::Day | Item::Hour | Item::Minute | Item::Second => after.map(|after| after + 2),
+            Item::ShortYear | Item::Month | Item::Day | Item::Hour | Item::HalfHour | Item::Minute | Item::Second => {
+                after.map(|after| after + 2)
+            }
             Item::Fraction(digits) => after.map(|after| after + *digits),
             Item::PaddedDay => None,
             _ => Some(0),
@@ -118,9 +130,12 @@ fn complete(items: &[Item]) -> Result<(), TimeFormatError> {
         || (has(&[Item::Month, Item::MonthName, Item::MonthFullName]) && has(&[Item::Day, Item::PaddedDay]));
     let missing = match () {
         () if epoch => return Ok(()),
-        () if !has(&[Item::Year]) => "a year of four digits",
+        () if !has(&[Item::Year, Item::ShortYear]) => "a year",
         () if !day => "month and day",
-        () if !(has(&[Item::Hour]) && has(&[Item::Minute]) && has(&[Item::Second])) => "hour, minute and second",
+        () if has(&[Item::HalfHour]) && !has(&[Item::Half]) => "AM or PM",
+        () if !(has(&[Item::Hour, Item::HalfHour]) && has(&[Item::Minute]) && has(&[Item::Second])) => {
+            "hour, minute and second"
+        }
         () => return Ok(()),
     };
     Err(TimeFormatError::Incomplete { missing })

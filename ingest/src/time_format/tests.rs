@@ -28,6 +28,10 @@ fn what_envoy_writes() {
         ("%A, %e %B %E4Y %X %%", "Tuesday, 24 November 2026 23:31:53 %", 0),
         ("%Y%j %H%M%E0S", "2026328 233153", 0),
         ("%Y%m%d%H%M%S%3f", "20261124233153541", 541_000),
+        ("%y%m%d %I:%M:%S %p", "261124 11:31:53 PM", 0),
+        ("%D %r", "11/24/26 11:31:53 PM", 0),
+        ("%x %X", "11/24/26 23:31:53", 0),
+        ("%d.%m.%y %I:%M:%S%P", "24.11.26 11:31:53pm", 0),
         ("%%s", "%1795563113", 0),
         ("é%s", "é1795563113", 0),
     ] {
@@ -46,18 +50,29 @@ fn what_envoy_writes() {
     assert_eq!(east.parse("1970-01-01 01:00:00 +0100"), Some(0));
     assert_eq!(east.parse("1970-01-01 00:00:00 +0100"), None);
     assert_eq!(east.parse("2026-02-30 00:00:00 +0000"), None);
+    let half = TimeFormat::compile("%D %r").unwrap();
+    let noon = Some(1_795_608_000_000_000);
+    for (text, micros) in [
+        ("11/25/26 12:00:00 PM", noon),
+        ("11/25/26 12:00:00 AM", noon.map(|noon| noon - 12 * 3_600_000_000)),
+        ("11/25/26 00:00:00 AM", None),
+        ("11/25/26 13:00:00 PM", None),
+        ("11/25/26 11:00:00 XM", None),
+    ] {
+        assert_eq!(half.parse(text), micros, "{text}");
+    }
 }
 
 #[test]
 fn forms_that_are_not_understood() {
     for (form, said) in [
         ("%Q", "`%Q` is not understood"),
-        ("%y-%m-%d %T", "`%y-%` is not understood"),
-        ("%I:%M %p", "`%I:%` is not understood"),
+        ("%k:%M", "`%k:%` is not understood"),
+        ("%D %I:%M:%S", "without AM or PM"),
         ("%", "`%` is not understood"),
         ("%E9X", "`%E9X` is not understood"),
         ("%n", "`%n` is not understood"),
-        ("%H:%M:%S", "without a year of four digits"),
+        ("%H:%M:%S", "without a year"),
         ("%Y-%m %T", "without month and day"),
         ("%F", "without hour, minute and second"),
         ("%F %R", "without hour, minute and second"),

@@ -14,10 +14,12 @@ pub struct CustomFormat {
 enum Layout {
     Text(&'static str),
     Json(&'static [(&'static str, &'static str)]),
+    /// The text of its object.
+    Objects(&'static str),
 }
 
-/// All of them: separated by tabs, as `key=value`, and JSON with the company's own names.
-pub const CUSTOM: [CustomFormat; 3] = [
+/// All of them: separated by tabs, as `key=value`, JSON with the company's own names, and JSON of objects, lists and texts.
+pub const CUSTOM: [CustomFormat; 4] = [
     CustomFormat {
         file_name: "custom-tabs.log",
         layout: Layout::Text(concat!(
@@ -71,6 +73,25 @@ pub const CUSTOM: [CustomFormat; 3] = [
             ("tls_error", "%UPSTREAM_TRANSPORT_FAILURE_REASON%"),
         ]),
     },
+    CustomFormat {
+        file_name: "custom-objects.jsonl",
+        layout: Layout::Objects(
+            r#"{
+                "at": "%START_TIME%",
+                "http": {
+                    "request": "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%",
+                    "answer": {"status": "%RESPONSE_CODE%", "flags": "%RESPONSE_FLAGS%", "why": "%RESPONSE_CODE_DETAILS%"},
+                    "headers": ["%REQ(:AUTHORITY)%", "%REQ(USER-AGENT)%", "%REQ(X-REQUEST-ID)%", "%REQ(X-FORWARDED-FOR)%"]
+                },
+                "bytes": "%BYTES_RECEIVED% in, %BYTES_SENT% out",
+                "ms": ["%DURATION%", "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%"],
+                "from": "%DOWNSTREAM_REMOTE_ADDRESS%>%DOWNSTREAM_LOCAL_ADDRESS%",
+                "to": {"host": "%UPSTREAM_HOST%", "cluster": "%UPSTREAM_CLUSTER_RAW%", "own": "%UPSTREAM_LOCAL_ADDRESS%",
+                       "error": "%UPSTREAM_TRANSPORT_FAILURE_REASON%"},
+                "route": "%ROUTE_NAME%", "sni": "%REQUESTED_SERVER_NAME%", "ended": "%CONNECTION_TERMINATION_DETAILS%"
+            }"#,
+        ),
+    },
 ];
 
 impl CustomFormat {
@@ -79,7 +100,7 @@ impl CustomFormat {
     pub fn mesh_config(self) -> String {
         let (encoding, format) = match self.layout {
             Layout::Text(text) => ("TEXT", text.to_owned()),
-            Layout::Json(_) => ("JSON", self.labels().to_string()),
+            Layout::Json(_) | Layout::Objects(_) => ("JSON", self.labels().to_string()),
         };
         // JSON's strings are YAML's
         format!("accessLogFile: /dev/stdout\naccessLogEncoding: {encoding}\naccessLogFormat: {}\n", Value::from(format))
@@ -89,12 +110,17 @@ impl CustomFormat {
     pub(super) fn log_format(self) -> Value {
         match self.layout {
             Layout::Text(text) => json!({"text_format_source": {"inline_string": text}}),
-            Layout::Json(_) => json!({"json_format": self.labels()}),
+            Layout::Json(_) | Layout::Objects(_) => json!({"json_format": self.labels()}),
         }
     }
 
     fn labels(self) -> Value {
-        let pairs = if let Layout::Json(pairs) = self.layout { pairs } else { &[] };
+        let pairs: &[(&str, &str)] = match self.layout {
+            Layout::Json(pairs) => pairs,
+            // a test of the mesh's finds out if it is none
+            Layout::Objects(text) => return text.parse().unwrap_or_default(),
+            Layout::Text(_) => &[],
+        };
         pairs.iter().map(|(label, operator)| ((*label).to_owned(), json!(operator))).collect::<Map<_, _>>().into()
     }
 }

@@ -13,7 +13,7 @@ use tests::mesh::{CUSTOM, CustomFormat, Run};
 const NOT_COMPARED: [&str; 3] = ["source", "log_id", "extra"];
 
 /// Lines of the formats that have two readings, because a caller put the separator into a header: those with a tab in the user agent, on two proxies.
-const AMBIGUOUS: [usize; 3] = [2, 0, 0];
+const AMBIGUOUS: [usize; 4] = [2, 0, 0, 0];
 
 fn options(format: CustomFormat) -> DecodeOptions {
     let MeshFormats { providers, problems, .. } = MeshFormats::parse(&format.mesh_config());
