@@ -209,7 +209,8 @@ impl Redaction {
         }
         let redacted = jwt::redact(value.as_bytes());
         let redacted = then(redacted, |text| splice(text, raw::scheme_and_credentials(text), VALUE));
-        let redacted = then(redacted, |text| splice(text, raw::credentials(text), VALUE));
+        let redacted = then(redacted, |text| splice(text, raw::credentials(text, names), VALUE));
+        let redacted = then(redacted, |text| splice(text, raw::members(text, names), VALUE));
         let redacted = then(redacted, |text| splice(text, user::passwords(text), VALUE));
         splice::as_text(value, then(redacted, |text| splice(text, params::of_raw(text, names), VALUE)))
     }
@@ -269,6 +270,7 @@ fn url<'a>(value: &'a str, names: &Names) -> Cow<'a, str> {
     let redacted = jwt::redact(value.as_bytes());
     let redacted = then(redacted, |text| splice(text, raw::scheme_and_credentials(text), VALUE));
     let redacted = then(redacted, |text| splice(text, user::passwords(text), VALUE));
+    let redacted = then(redacted, |text| splice(text, raw::members(text, names), VALUE));
     splice::as_text(value, then(redacted, |text| splice(text, params::of_url(text, names), VALUE)))
 }
 

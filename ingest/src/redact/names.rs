@@ -13,12 +13,27 @@ const LONGEST: usize = 64;
 /// Sensitive as a parameter, harmless as a member of JSON: `"code":"UNAVAILABLE"` is a status.
 const PARAMETERS_ONLY: [&[u8]; 1] = [b"code"];
 
+/// Names that are sensitive also at the end of a longer one, if they are by themselves: `userPassword`, `my_access_token`.
+const ENDINGS: [&[u8]; 10] = [
+    b"password",
+    b"passwd",
+    b"passphrase",
+    b"secret",
+    b"accesstoken",
+    b"refreshtoken",
+    b"authtoken",
+    b"sessiontoken",
+    b"apikey",
+    b"secretkey",
+];
+
 /// The sensitive names.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     given: Vec<String>,
     /// As they are looked up, by their length.
     by_length: Vec<Vec<Box<[u8]>>>,
+    endings: Vec<&'static [u8]>,
     /// Keys of JSON under which a format keeps secrets, as they are.
     labels: Vec<Box<[u8]>>,
 }
@@ -34,7 +49,9 @@ impl Names {
                 same_length.push(part.bytes().into());
             }
         }
-        Names { given, by_length, labels: Vec::new() }
+        let mut names = Names { given, by_length, endings: Vec::new(), labels: Vec::new() };
+        names.endings = ENDINGS.into_iter().filter(|ending| names.has(ending)).collect();
+        names
     }
 
     pub(super) fn add_label(&mut self, label: &str) {
@@ -49,8 +66,14 @@ impl Names {
     #[inline]
     pub(super) fn parameter(&self, name: &[u8]) -> bool {
         match plain_length(name) {
-            Some(length) => self.of_length(length).any(|known| same(known, name)),
-            None => self.has(innermost(name).bytes()),
+            Some(length) => {
+                self.of_length(length).any(|known| same(known, name))
+                    || self.endings.iter().any(|ending| length > ending.len() && ends_in(name, ending))
+            }
+            None => {
+                let part = innermost(name);
+                self.has(part.bytes()) || self.endings.iter().any(|ending| part.bytes().ends_with(ending))
+            }
         }
     }
 
@@ -88,6 +111,12 @@ fn plain_length(name: &[u8]) -> Option<usize> {
 fn same(known: &[u8], name: &[u8]) -> bool {
     let counting = name.iter().filter(|byte| !matches!(byte, b'-' | b'_'));
     counting.map(u8::to_ascii_lowercase).eq(known.iter().copied())
+}
+
+#[inline]
+fn ends_in(name: &[u8], ending: &[u8]) -> bool {
+    let counting = name.iter().rev().filter(|byte| !matches!(byte, b'-' | b'_'));
+    counting.map(u8::to_ascii_lowercase).take(ending.len()).eq(ending.iter().rev().copied())
 }
 
 /// A part of a name as it is looked up.

@@ -17,20 +17,25 @@ use crate::fields::is_null;
 /// The header whose value is a scheme and credentials.
 const AUTHORIZATION: &[u8] = b"authorization";
 const SCHEMES: [&[u8]; 2] = [b"bearer", b"basic"];
+/// Shortest credentials behind a scheme that nothing else gives away: `Basic auth` is none.
+const SHORTEST: usize = 8;
+/// Longest name of a header, bytes.
+const LONGEST_NAME: usize = 64;
 /// Blanks, quotes and backslashes between the header, its colon and its value: more are something else.
 const FILL: usize = 8;
 
 /// The bytes without secrets.
 pub(super) fn redact<'a>(raw: &'a [u8], names: &Names) -> Cow<'a, [u8]> {
     let redacted = jwt::redact(raw);
-    let redacted = then(redacted, |raw| splice(raw, credentials(raw), VALUE));
+    let redacted = then(redacted, |raw| splice(raw, quoted_credentials(raw), VALUE));
+    let redacted = then(redacted, |raw| splice(raw, credentials(raw, names), VALUE));
     let redacted = then(redacted, |raw| splice(raw, user::passwords(raw), VALUE));
     let redacted = then(redacted, |raw| splice(raw, members(raw, names), VALUE));
     then(redacted, |raw| splice(raw, params::of_raw(raw, names), VALUE))
 }
 
-/// What stands behind `authorization: Bearer` and its like, in any of the ways to write a header.
-pub(super) fn credentials(raw: &[u8]) -> impl Iterator<Item = Range<usize>> {
+/// What stands behind `authorization: Bearer`, `X-Api-Key: ` and their like, in any of the ways to write a header.
+pub(super) fn credentials<'a>(raw: &'a [u8], names: &'a Names) -> impl Iterator<Item = Range<usize>> + 'a {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
@@ -38,17 +43,52 @@ pub(super) fn credentials(raw: &[u8]) -> impl Iterator<Item = Range<usize>> {
             at = separator + 1;
             let (before, after) = (raw.get(..separator)?, raw.get(at..)?);
             let header = before.get(..before.len() - fill(before.iter().rev()))?;
-            let name = header.get(header.len().saturating_sub(AUTHORIZATION.len())..)?;
-            if !name.eq_ignore_ascii_case(AUTHORIZATION) {
-                continue;
-            }
-            let scheme = at + fill(after.iter());
-            if let Some(value) = behind_scheme(raw, scheme) {
-                at = value.end;
-                return Some(value);
+            let value = at + fill(after.iter());
+            let found = match ends_with(header, AUTHORIZATION) {
+                true => behind_scheme(raw, value).or_else(|| header_value(raw, separator, value)),
+                false if after.first() == Some(&b' ') && is_named(header, names) => header_value(raw, separator, value),
+                false => None,
+            };
+            if let Some(found) = found {
+                at = found.end;
+                if !is_nothing(raw.get(found.clone())?) {
+                    return Some(found);
+                }
             }
         }
     })
+}
+
+/// Whether a value hides nothing, or was hidden before.
+fn is_nothing(value: &[u8]) -> bool {
+    matches!(value, [] | [b'-'] | [b'{' | b'[', ..]) || value.ends_with(VALUE.as_bytes())
+}
+
+fn ends_with(text: &[u8], name: &[u8]) -> bool {
+    text.get(text.len().saturating_sub(name.len())..).is_some_and(|end| end.eq_ignore_ascii_case(name))
+}
+
+/// Whether the bytes end with a sensitive name.
+fn is_named(text: &[u8], names: &Names) -> bool {
+    let of_name = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let length = text.iter().rev().take(LONGEST_NAME).take_while(of_name).count();
+    text.get(text.len() - length..).is_some_and(|name| !name.is_empty() && names.member(name))
+}
+
+/// The value behind `name: `. A blank follows the colon, for `auth:8080` is a host and its port. It ends at a quote, a comma or the end: credentials may be several words.
+fn header_value(raw: &[u8], colon: usize, start: usize) -> Option<Range<usize>> {
+    (raw.get(colon..colon + 2)? == b": ").then_some(())?;
+    let rest = raw.get(start..)?;
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\'' | b'\\' | b',' | 0..0x20 | 0x7f);
+    let length = rest.iter().position(ends).unwrap_or(rest.len());
+    let value = rest.get(..length)?.trim_ascii_end();
+    Some(start..start + value.len())
+}
+
+/// What stands behind a scheme in a string of JSON that is nothing but these two.
+fn quoted_credentials(raw: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let values = memchr::memchr_iter(b'"', raw).filter_map(|quote| behind_scheme(raw, quote + 1));
+    values.filter(|value| value.len() >= SHORTEST && matches!(raw.get(value.end), Some(b'"' | b'\\')))
 }
 
 fn behind_scheme(raw: &[u8], at: usize) -> Option<Range<usize>> {
@@ -65,7 +105,6 @@ fn behind_scheme(raw: &[u8], at: usize) -> Option<Range<usize>> {
 
 /// What stands behind a scheme in a text that is nothing but these two: `Bearer abcdefgh`.
 pub(super) fn scheme_and_credentials(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    const SHORTEST: usize = 8;
     let whole = behind_scheme(text, 0).filter(|value| value.end == text.len() && value.len() >= SHORTEST);
     whole.into_iter()
 }
@@ -75,7 +114,7 @@ fn fill<'a>(bytes: impl Iterator<Item = &'a u8>) -> usize {
 }
 
 /// Values of `"name":"value"`, quotes escaped or not.
-fn members<'a>(raw: &'a [u8], names: &'a Names) -> impl Iterator<Item = Range<usize>> + 'a {
+pub(super) fn members<'a>(raw: &'a [u8], names: &'a Names) -> impl Iterator<Item = Range<usize>> + 'a {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {

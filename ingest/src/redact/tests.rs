@@ -65,6 +65,11 @@ fn parameters_of_urls() {
         // nothing to hide
         ("/?token=&x=1", "/?token=&x=1"),
         ("/?token=[redacted]", "/?token=[redacted]"),
+        (
+            "/?userPassword=a&page_token=b&new-api-key=c",
+            "/?userPassword=[redacted]&page_token=b&new-api-key=[redacted]",
+        ),
+        (r#"/?q={"token":"a","x":1}"#, r#"/?q={"token":"[redacted]","x":1}"#),
         ("/?key=a&id=b&state=c&tokens=d&monkey=e&xtoken=f", "/?key=a&id=b&state=c&tokens=d&monkey=e&xtoken=f"),
         ("/?q=token=a&b=code", "/?q=token=a&b=code"),
         ("/code/token/a", "/code/token/a"),
@@ -113,6 +118,19 @@ fn words_that_a_caller_writes() {
         ("basic YWJjOmRlZg==", "basic [redacted]"),
         // a status, words of a sentence, too short to be a credential
         ("x code=403 y", "x code=403 y"),
+        ("curl/8 Authorization: abc", "curl/8 Authorization: [redacted]"),
+        ("Authorization: Token abc def, x", "Authorization: [redacted], x"),
+        ("X-Api-Key: abc", "X-Api-Key: [redacted]"),
+        ("a password: abc def", "a password: [redacted]"),
+        ("Cookie: a=b; sid=c", "Cookie: [redacted]"),
+        ("adminPassword=abc my_access_token=d", "adminPassword=[redacted] my_access_token=[redacted]"),
+        (r#"post {"token":"abc"}"#, r#"post {"token":"[redacted]"}"#),
+        // hosts and their ports, statuses
+        ("auth:8080", "auth:8080"),
+        ("session.shop:80", "session.shop:80"),
+        ("code: 403", "code: 403"),
+        ("cookies: 7", "cookies: 7"),
+        ("token: -", "token: -"),
         ("Bearer of bad news", "Bearer of bad news"),
         ("Basic auth", "Basic auth"),
         ("Mozilla/5.0 (X11; Linux x86_64)", "Mozilla/5.0 (X11; Linux x86_64)"),
@@ -192,6 +210,9 @@ fn what_looks_like_a_secret_in_any_bytes() {
         ("-H 'authorization: basic YQ=='", "-H 'authorization: basic [redacted]'"),
         ("?authorization=Bearer abc d", "?authorization=[redacted] [redacted] d"),
         ("a Bearer b, Basic c", "a Bearer b, Basic c"),
+        (r#"{"a":"Bearer abcdefgh","b":"Basic auth""#, r#"{"a":"Bearer [redacted]","b":"Basic auth""#),
+        (r#"{"m":"{\"a\":\"Bearer abcdefgh\"}"#, r#"{"m":"{\"a\":\"Bearer [redacted]\"}"#),
+        (r#""secret": {"a": 1}"#, r#""secret": {"a": 1}"#),
         ("token=a code=403 msg=\"x\"", "token=[redacted] code=403 msg=\"x\""),
         (line.as_str(), r#""GET /[redacted-jwt] HTTP/1.1""#),
     ] {
@@ -268,6 +289,10 @@ fn hostile_megabytes() {
         "{\"a\":",
         "authorization:",
         "authorization:   ",
+        "password: ",
+        "password: [redacted]",
+        "password: {",
+        "\"Bearer ",
     ] {
         let hostile = piece.repeat((1 << 17) / piece.len());
         redact(&hostile);
