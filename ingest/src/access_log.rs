@@ -95,7 +95,10 @@ fn decode_any(
         (Some(Ok(())), _) => {}
         (_, Some(b'{')) => {
             let names = json::parse(line, options, &mut fields)?;
-            if let Some(shapes) = shapes {
+            if text_formats::is_of_a_template(whole, options.text_formats()) {
+                fields.doubt();
+                fields.tell(Told { format: LineFormat::StringJson, ..fields.told() });
+            } else if let Some(shapes) = shapes {
                 shapes.learn(line, names);
             }
         }

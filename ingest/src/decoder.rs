@@ -28,13 +28,14 @@ use crate::coverage::Coverage;
 use crate::edge::{Edge, Edges};
 use crate::endpoints::Addresses;
 use crate::envelope::{At, Cut, Envelopes, Node, Record, Unwrapped, Wrong};
+use crate::format_string::is_endpoint;
 use crate::line_format::{Envelope, LineFormat, LineFormats};
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, Reject, RejectReason, hex};
 use crate::row::Row;
 use crate::shape::Shapes;
 use crate::slots::Slots;
-use crate::text_formats::{Found, TextFormats};
+use crate::text_formats::{self, Found, TextFormats};
 use crate::ztunnel;
 pub use stretches::{Carried, Stretch, StretchDecoder, Stretches};
 
@@ -304,15 +305,19 @@ impl Assembly {
         if options.renames() && ztunnel::looks_like(line) {
             return None;
         }
-        let layout = match texts.read((whole, line), options.text_formats(), slots) {
-            Found::Line(layout) => layout,
-            Found::Other if line.starts_with('{') => shapes.read(line, options.max_nesting, slots)?,
+        let (layout, is_text) = match texts.read((whole, line), options.text_formats(), slots) {
+            Found::Line(layout) => (layout, true),
+            Found::Other if text_formats::is_of_a_template(whole, options.text_formats()) => return None,
+            Found::Other if line.starts_with('{') => (shapes.read(line, options.max_nesting, slots)?, false),
             Found::Other | Found::Unsure => return None,
         };
         for (key, name) in node.names() {
             slots.add(key, name);
         }
         let addresses = Addresses::of(slots.told(), |key| slots.get(key));
+        if is_text && !addresses.others(|key| slots.get(key)).all(is_endpoint) {
+            return None;
+        }
         let signs = addresses.signs(slots.told(), |key| slots.get(key));
         let hash = edges.hash(slots, signs);
         let generation = self.builder.generation();

@@ -15,6 +15,15 @@ use crate::key::{Key, KeySet};
 use crate::line_format::{LineFormat, Told};
 use crate::reporter::{Direction, Reporter};
 
+/// The keys whose values are those addresses.
+pub(crate) const KEYS: KeySet = KeySet::of(&[
+    Key::DownstreamDirectRemoteAddress,
+    Key::DownstreamRemoteAddress,
+    Key::DownstreamLocalAddress,
+    Key::UpstreamHost,
+    Key::UpstreamLocalAddress,
+]);
+
 /// The addresses of one line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Addresses<'a> {
@@ -60,6 +69,19 @@ impl<'a> Addresses<'a> {
             upstream: at(Key::UpstreamHost),
             upstream_local: at(Key::UpstreamLocalAddress),
         }
+    }
+
+    /// The values of [`KEYS`] that are there and no IP addresses.
+    #[inline]
+    pub(crate) fn others(&self, get: impl Fn(Key) -> Option<&'a str>) -> impl Iterator<Item = &'a str> {
+        let read = [
+            (Key::DownstreamDirectRemoteAddress, self.direct),
+            (Key::DownstreamRemoteAddress, self.remote),
+            (Key::DownstreamLocalAddress, self.local),
+            (Key::UpstreamHost, self.upstream),
+            (Key::UpstreamLocalAddress, self.upstream_local),
+        ];
+        read.into_iter().filter(|(_, at)| at.is_none()).filter_map(move |(key, _)| get(key))
     }
 
     /// What the addresses, the format and a few other values that no two lines share say about the line's edge.

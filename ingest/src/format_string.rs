@@ -151,9 +151,9 @@ impl TextFormat {
             return Err(FormatError::NoOperators);
         }
         at_most("operators", operators.len(), MOST_OPERATORS)?;
-        let plan = fast::Plan::new(&operators, &literals);
         let original_path_first = operators.iter().any(Operator::prefers_original_path);
         let targets = targets(&operators);
+        let plan = fast::Plan::new(&operators, &literals, &targets);
         Ok(TextFormat { targets, operators, literals, absent: Absent::Dash, original_path_first, plan })
     }
 
@@ -209,12 +209,23 @@ impl TextFormat {
     /// spans of before are gone in any case.
     pub(crate) fn read(&self, line: &str, spans: &mut Vec<(u32, u32)>) -> Read {
         spans.clear();
-        self.plan.read(self, line, spans)
+        self.plan.read::<false>(self, line, spans)
+    }
+
+    /// The same, but a value of which an endpoint is made may be no address: sure is it only if each is one ([`is_endpoint`]).
+    pub(crate) fn read_but_endpoints(&self, line: &str, spans: &mut Vec<(u32, u32)>) -> Read {
+        spans.clear();
+        self.plan.read::<true>(self, line, spans)
     }
 
     /// The judge: finds the one way to read a line, slowly and obviously right. Its work is bounded by the line's length.
     pub(crate) fn read_plain(&self, line: &str) -> Result<Vec<Range<usize>>, Misfit> {
         judge::read(self, line)
+    }
+
+    /// Whether it is a template that imitates JSON, and the line begins and ends as its lines do.
+    pub(crate) fn is_template_of(&self, line: &str) -> bool {
+        self.literals.first().is_some_and(|first| first.starts_with('{')) && self.encloses(line)
     }
 
     /// Whether the line begins and ends as every line of the format does.
@@ -227,6 +238,11 @@ impl TextFormat {
     fn accepts(&self, class: &ValueClass, value: &str) -> bool {
         (value.is_empty() && self.absent == Absent::Nothing) || class.accepts(value)
     }
+}
+
+/// Whether the value of an operator that says an endpoint can be one.
+pub(crate) fn is_endpoint(value: &str) -> bool {
+    ValueClass::Address.accepts(value)
 }
 
 fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), FormatError> {

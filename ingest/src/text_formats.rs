@@ -29,7 +29,7 @@ pub(crate) struct TextFormats {
 /// What became of a line.
 #[derive(Debug)]
 pub(crate) enum Found<'f> {
-    /// Its values were read; these are their names.
+    /// Its values were read; these are their names. If one of which an endpoint is made is no address, the judges must read it all the same.
     Line(&'f Layout),
     /// It is of no text format, or of one that is read otherwise.
     Other,
@@ -75,7 +75,7 @@ impl TextFormats {
         let defaults = configured.len();
         let mut found = None;
         for (place, compiled) in self.formats.iter().enumerate() {
-            match compiled.format.read(if place < defaults { whole } else { line }, &mut self.spans) {
+            match compiled.format.read_but_endpoints(if place < defaults { whole } else { line }, &mut self.spans) {
                 Read::Sure => {
                     found = Some(place);
                     break;
@@ -140,6 +140,13 @@ impl Compiled {
         let line_format = LineFormat::of_text(format.carries());
         Compiled { never_empty, ..Compiled::new(format, line_format) }
     }
+}
+
+/// Whether a line that no configured format reads is all the same one of a text template that imitates JSON: it begins and ends as the template's lines do.
+/// A caller wrote some of it, keys perhaps.
+#[inline]
+pub(crate) fn is_of_a_template(line: &str, configured: &[TextFormat]) -> bool {
+    configured.iter().any(|format| format.is_template_of(line))
 }
 
 /// Reads a line by the configured formats, the plain way. `None`: it is of none of them; the refusal is for a line that nothing else reads.

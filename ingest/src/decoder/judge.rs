@@ -351,6 +351,20 @@ fn lines_of_more_than_one_format() {
                 r#"{"start_time":"2026-11-22T14:39:24.000Z","path":"a,b;c"}"#.to_owned(),
             ],
         ),
+        // a template's, whatever was written into it, after a line of real JSON
+        (
+            vec![
+                r#"{"start_time":"%START_TIME%","path":"%REQ(:PATH)%","code":%RESPONSE_CODE%,"method":"%REQ(:METHOD)%"}"#,
+            ],
+            None,
+            vec![
+                r#"{"start_time":"2026-11-22T14:39:24.000Z","path":"/","code":1,"method":"x","code":2,"method":"GET"}"#
+                    .to_owned(),
+                r#"{"start_time":"2026-11-22T14:39:24.000Z","path":"/","code":2,"method":"GET"}"#.to_owned(),
+                r#"{"path":"/","start_time":"2026-11-22T14:39:24.000Z","code":2,"method":"GET"}"#.to_owned(),
+                r#"{"start_time":"2026-11-22T14:39:24.000Z","path":"/","code":null,"method":"GET"}"#.to_owned(),
+            ],
+        ),
         // ztunnel's by their looks
         (
             vec!["%START_TIME% %REQ(X-A)%"],

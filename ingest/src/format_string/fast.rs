@@ -18,7 +18,7 @@ use std::ops::Range;
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::words::Words;
-use super::{Read, TextFormat};
+use super::{Read, Target, TextFormat};
 use crate::literal::same;
 use crate::operator::Operator;
 
@@ -71,7 +71,7 @@ fn must<T>(found: Option<T>) -> Result<T, Stop> {
 }
 
 impl Plan {
-    pub(super) fn new(operators: &[Operator], literals: &[String]) -> Plan {
+    pub(super) fn new(operators: &[Operator], literals: &[String], targets: &[Target]) -> Plan {
         let quotes = literals.iter().map(|literal| literal.matches('"').count()).sum();
         let mut segments = Vec::new();
         let (mut first, mut parts): (usize, Vec<Box<[u8]>>) = (0, Vec::new());
@@ -85,7 +85,7 @@ impl Plan {
             }
         }
         segments.push(Segment::new(operators, first..operators.len(), parts));
-        Plan { quotes, segments, words: Words::new(operators, literals) }
+        Plan { quotes, segments, words: Words::new(operators, literals, targets) }
     }
 
     pub(super) fn segments(&self) -> &[Segment] {
@@ -96,13 +96,19 @@ impl Plan {
         self.quotes > 0
     }
 
-    pub(super) fn read(&self, format: &TextFormat, line: &str, spans: &mut Vec<(u32, u32)>) -> Read {
+    /// Reads a line; where `ENDPOINTS_LATER`, see [`TextFormat::read_but_endpoints`].
+    pub(super) fn read<const ENDPOINTS_LATER: bool>(
+        &self,
+        format: &TextFormat,
+        line: &str,
+        spans: &mut Vec<(u32, u32)>,
+    ) -> Read {
         spans.resize(format.operators.len(), (0, 0));
         // spans count in 32 bits
         if u32::try_from(line.len()).is_err() {
             return Read::Unsure;
         }
-        if self.words.as_ref().is_some_and(|words| words.read(format, line, spans).is_some()) {
+        if self.words.as_ref().is_some_and(|words| words.read::<ENDPOINTS_LATER>(format, line, spans).is_some()) {
             return Read::Sure;
         }
         let quotes = if self.quotes > 0 { memchr_iter(b'"', line.as_bytes()).count() } else { 0 };

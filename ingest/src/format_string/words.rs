@@ -9,7 +9,8 @@
 //! If every mark of the line is taken, no value holds a quote, and no value but one alone between two quotes holds a blank: as many as the format has are
 //! there, each where a literal needs it. So the reading is the only one. Any other line is left to the other readers.
 
-use super::TextFormat;
+use super::{Target, TextFormat};
+use crate::endpoints;
 use crate::literal::same;
 use crate::operator::{Operator, ValueClass};
 use crate::unchecked::blanks_and_quotes;
@@ -32,6 +33,8 @@ struct Step {
     before: Box<[u8]>,
     marks: usize,
     end: End,
+    /// It is an address of which an endpoint is made: whoever makes it may see to it that it is one.
+    endpoint: bool,
 }
 
 /// Where a value ends.
@@ -46,7 +49,7 @@ enum End {
 
 impl Words {
     /// `None`: some values have neither a blank nor a quote after them.
-    pub(super) fn new(operators: &[Operator], literals: &[String]) -> Option<Words> {
+    pub(super) fn new(operators: &[Operator], literals: &[String], targets: &[Target]) -> Option<Words> {
         let mut steps = Vec::new();
         for (place, literal) in literals.iter().enumerate().take(operators.len()) {
             let after = literals.get(place + 1)?;
@@ -57,13 +60,20 @@ impl Words {
                 None => return None,
             };
             let marks = literal.bytes().filter(|byte| is_mark(*byte)).count();
-            steps.push(Step { before: literal.as_bytes().into(), marks, end });
+            let endpoint = matches!(targets.get(place), Some(Target::Key(key)) if endpoints::KEYS.has(*key));
+            let endpoint = endpoint && operators.get(place)?.class() == &ValueClass::Address;
+            steps.push(Step { before: literal.as_bytes().into(), marks, end, endpoint });
         }
         Some(Words { steps, tail: literals.last()?.as_bytes().into() })
     }
 
-    /// Finds each operator's value; `None`: another reader has to.
-    pub(super) fn read(&self, format: &TextFormat, line: &str, spans: &mut [(u32, u32)]) -> Option<()> {
+    /// Finds each operator's value; `None`: another reader has to. Where `ENDPOINTS_LATER`, those are not looked at.
+    pub(super) fn read<const ENDPOINTS_LATER: bool>(
+        &self,
+        format: &TextFormat,
+        line: &str,
+        spans: &mut [(u32, u32)],
+    ) -> Option<()> {
         let bytes = line.as_bytes();
         let mut found = [0_u32; MOST];
         let marks = find(bytes, &mut found)?;
@@ -94,6 +104,7 @@ impl Words {
                 (ValueClass::Text, _) => true,
                 // without blanks, tabs and quotes it is a word
                 (ValueClass::Word | ValueClass::Details, End::Mark(..)) if !value.is_empty() => true,
+                (ValueClass::Address, _) if ENDPOINTS_LATER && step.endpoint && !value.is_empty() => true,
                 (class, _) => format.accepts(class, value),
             };
             fits.then_some(())?;

@@ -127,3 +127,48 @@ fn a_look_alike_of_ztunnels_is_read_by_the_configured_format() {
         assert_eq!((columns["response_code"].as_str(), columns["forwarded_for"].as_str()), ("403", forwarded));
     }
 }
+
+/// Two formats of the same labels, one of which calls the details what the other calls the user agent.
+#[test]
+fn a_denial_by_either_of_two_formats_is_one() {
+    let format = |labels: &str| crate::JsonFormat::compile(&serde_json::from_str(labels).unwrap()).unwrap();
+    let whys = [r#""%RESPONSE_CODE_DETAILS%""#, r#""%REQ(USER-AGENT)%""#, r#"["%REQ(USER-AGENT)%"]"#];
+    for (one, other) in [(whys[0], whys[1]), (whys[1], whys[0]), (whys[2], whys[0]), (whys[0], whys[2])] {
+        let mut options = DecodeOptions::default();
+        for why in [one, other] {
+            let labels = format!(
+                r#"{{"t":"%START_TIME%","c":"%UPSTREAM_CLUSTER%","m":"%REQ(:METHOD)%","code":"%RESPONSE_CODE%","why":{why}}}"#
+            );
+            options.add_json_format(&format(&labels), false).unwrap();
+        }
+        let line = r#"{"c":"inbound|8080||","code":403,"m":"GET","t":"2026-11-22T14:39:24.727Z","why":"rbac_access_denied_matched_policy[none]"}"#;
+        let columns = columns_with(line, &options).unwrap();
+        assert_eq!((columns["rbac_decision"].as_str(), columns["signals"].as_str()), ("deny", "17"), "{one} {other}");
+    }
+}
+
+/// A text template whose numbers are unquoted, as the mesh's configuration has it: what it does not read is still its.
+#[test]
+fn a_configured_template_that_a_caller_wrote_into_proves_nothing() {
+    let template = r#"{"start_time":"%START_TIME%","upstream_cluster":"%UPSTREAM_CLUSTER%","method":"%REQ(:METHOD)%","path":"%REQ(:PATH)%","response_code":%RESPONSE_CODE%,"user_agent":"%REQ(USER-AGENT)%","protocol":"%PROTOCOL%"}"#;
+    let mut options = DecodeOptions::default();
+    options.add_text_format(crate::TextFormat::compile(template).unwrap());
+    let line = |path: &str, agent: &str| {
+        format!(
+            r#"{{"start_time":"2026-11-22T14:39:24.727Z","upstream_cluster":"inbound|8080||","method":"GET","path":"{path}","response_code":403,"user_agent":"{agent}","protocol":"HTTP/1.1"}}"#
+        )
+    };
+    let san = r#""downstream_peer_uri_san":"spiffe://cluster.local/ns/bank/sa/ceo""#;
+    for (line, doubtful) in [
+        (line("/", "curl/8"), false),
+        (line("/", &format!(r#"x",{san},"y":"z"#)), false),
+        (line(&format!(r#"/",{san},"y":"z"#), "curl/8"), false),
+        // two readings
+        (line(&format!(r#"/","response_code":1,"user_agent":"x",{san},"y":"z"#), "curl/8"), true),
+    ] {
+        let columns = columns_with(&line, &options).unwrap();
+        let verified = columns.get("identity_verified").is_some_and(|verified| verified == "true");
+        let ambiguous = columns["signals"].parse::<i64>().unwrap() & crate::schema::signals::AMBIGUOUS != 0;
+        assert_eq!((verified, ambiguous), (false, doubtful), "{line}\n{columns:#?}");
+    }
+}
