@@ -205,17 +205,15 @@ impl TextFormat {
         &self.targets
     }
 
-    /// Finds each operator's value, as a span of bytes of the line: fast. Where it is sure, [`TextFormat::read_plain`] says the same. The
-    /// spans of before are gone in any case.
-    pub(crate) fn read(&self, line: &str, spans: &mut Vec<(u32, u32)>) -> Read {
-        spans.clear();
-        self.plan.read::<false>(self, line, spans)
+    /// Finds each operator's value: fast. Where it is sure, [`TextFormat::read_plain`] says the same. The values of before are gone in any
+    /// case.
+    pub(crate) fn read<'a>(&self, line: &'a str, values: &mut Vec<&'a str>) -> Read {
+        self.plan.read::<false>(self, line, values)
     }
 
     /// The same, but a value of which an endpoint is made may be no address: sure is it only if each is one ([`is_endpoint`]).
-    pub(crate) fn read_but_endpoints(&self, line: &str, spans: &mut Vec<(u32, u32)>) -> Read {
-        spans.clear();
-        self.plan.read::<true>(self, line, spans)
+    pub(crate) fn read_but_endpoints<'a>(&self, line: &'a str, values: &mut Vec<&'a str>) -> Read {
+        self.plan.read::<true>(self, line, values)
     }
 
     /// The judge: finds the one way to read a line, slowly and obviously right. Its work is bounded by the line's length.

@@ -44,8 +44,6 @@ pub(crate) struct Shapes {
     shapes: Vec<Shape>,
     lessons: u32,
     nested: Budget,
-    /// Of the text that was looked at last.
-    spans: Vec<(u32, u32)>,
 }
 
 /// The keys of a line, in their order.
@@ -108,9 +106,9 @@ enum Fit {
 impl Shapes {
     /// Reads a line into empty slots; the names of its values. `None`: the plain parser has to read it.
     pub(crate) fn read<'a>(&mut self, line: &'a str, max_nesting: usize, slots: &mut Slots<'a>) -> Option<&Layout> {
-        let Shapes { shapes, nested, spans, .. } = self;
+        let Shapes { shapes, nested, .. } = self;
         for place in 0..shapes.len() {
-            match shapes.get_mut(place)?.read(line, (nested, spans), max_nesting, slots) {
+            match shapes.get_mut(place)?.read(line, nested, max_nesting, slots) {
                 Fit::Yes => {
                     shapes.swap(0, place);
                     return shapes.first().map(|shape| &shape.layout);
@@ -201,13 +199,7 @@ impl Shape {
     }
 
     /// Reads the line's values into empty slots, if it fits.
-    fn read<'a>(
-        &mut self,
-        line: &'a str,
-        (budget, spans): (&mut Budget, &mut Vec<(u32, u32)>),
-        max_nesting: usize,
-        slots: &mut Slots<'a>,
-    ) -> Fit {
+    fn read<'a>(&mut self, line: &'a str, budget: &mut Budget, max_nesting: usize, slots: &mut Slots<'a>) -> Fit {
         let bytes = line.as_bytes();
         let mut carried = KeySet::EMPTY;
         let Seen { mut present, mut quoted, mut dashed, mut of_texts } = Seen::default();
@@ -249,7 +241,7 @@ impl Shape {
             separator = b',';
             if let Feeds::Several(place) = &key.feeds {
                 let mut seen = Seen::default();
-                let Some(end) = place.read((line, at), max_nesting, (slots, spans), &mut seen) else { return Fit::Odd };
+                let Some(end) = place.read((line, at), max_nesting, slots, &mut seen) else { return Fit::Odd };
                 at = end;
                 present = present.union(seen.present);
                 quoted = quoted.union(seen.quoted);

@@ -23,6 +23,8 @@ pub(crate) struct Slots<'a> {
     told: Told,
     /// Number of the name in the layout, text, and whether the text is that of a string.
     rest: Vec<(usize, &'a str, bool)>,
+    /// Room for the values of a text while it is read.
+    pub(crate) words: Vec<&'a str>,
 }
 
 /// What a format calls its values: the names of those that are kept in `extra`.
@@ -43,6 +45,7 @@ impl<'a> Slots<'a> {
             carried: KeySet::EMPTY,
             told: Told::default(),
             rest: Vec::new(),
+            words: Vec::new(),
         }
     }
 

@@ -23,7 +23,6 @@ use crate::slots::{Layout, Slots};
 pub(crate) struct TextFormats {
     /// The configured ones, then the defaults. Empty until a line may be text: many inputs have none.
     formats: Vec<Compiled>,
-    spans: Vec<(u32, u32)>,
 }
 
 /// What became of a line.
@@ -45,8 +44,16 @@ struct Compiled {
     carries: KeySet,
     told: Told,
     layout: Layout,
-    /// Per operator the number of its name in the layout, if it feeds no column.
-    extra: Vec<usize>,
+    /// Per operator where its value goes.
+    feeds: Vec<Feed>,
+}
+
+/// Where a value goes.
+#[derive(Debug, Clone, Copy)]
+enum Feed {
+    Key(Key),
+    /// Into `extra`, under the name of that number in the layout.
+    Extra(usize),
 }
 
 /// The defaults; of older ones a line is rare, and the judge's.
@@ -59,9 +66,22 @@ impl TextFormats {
     /// Reads a line into empty slots, by one of the configured formats, which take it whole, or by a default, which takes it without blanks around it.
     pub(crate) fn read<'a>(
         &mut self,
+        lines: (&'a str, &'a str),
+        configured: &[TextFormat],
+        slots: &mut Slots<'a>,
+    ) -> Found<'_> {
+        let mut words = std::mem::take(&mut slots.words);
+        let found = self.read_words(lines, configured, slots, &mut words);
+        slots.words = words;
+        found
+    }
+
+    fn read_words<'a>(
+        &mut self,
         (whole, line): (&'a str, &'a str),
         configured: &[TextFormat],
         slots: &mut Slots<'a>,
+        words: &mut Vec<&'a str>,
     ) -> Found<'_> {
         // lines of a configured format may begin with anything
         if configured.is_empty() && !line.starts_with('[') {
@@ -75,7 +95,7 @@ impl TextFormats {
         let defaults = configured.len();
         let mut found = None;
         for (place, compiled) in self.formats.iter().enumerate() {
-            match compiled.format.read_but_endpoints(if place < defaults { whole } else { line }, &mut self.spans) {
+            match compiled.format.read_but_endpoints(if place < defaults { whole } else { line }, words) {
                 Read::Sure => {
                     found = Some(place);
                     break;
@@ -86,27 +106,23 @@ impl TextFormats {
             }
         }
         let Some(mut place) = found else { return Found::Other };
-        let line = if place < defaults { whole } else { line };
         if place > defaults {
             self.formats.swap(defaults, place);
             place = defaults;
         }
         let Some(compiled) = self.formats.get(place) else { return Found::Unsure };
-        let never_empty = compiled.never_empty.and_then(|operator| self.spans.get(operator));
-        if never_empty.is_some_and(|(start, end)| start == end) {
+        let never_empty = compiled.never_empty.and_then(|operator| words.get(operator));
+        if never_empty.is_some_and(|word| word.is_empty()) {
             return Found::Unsure;
         }
-        let values = compiled.format.targets().iter().zip(&compiled.extra).zip(self.spans.iter());
         let mut present = KeySet::EMPTY;
-        for ((target, extra), (start, end)) in values {
-            let text = line.get(*start as usize..*end as usize).unwrap_or_default();
-            match target {
-                Target::Key(_) if is_null(text) => {}
-                Target::Key(key) => {
-                    slots.put(*key, text);
-                    present = present.with(*key);
+        for (feed, word) in compiled.feeds.iter().zip(words.iter()) {
+            match feed {
+                Feed::Key(key) => {
+                    slots.put(*key, word);
+                    present = if is_null(word) { present } else { present.with(*key) };
                 }
-                Target::Extra(_) => slots.keep(*extra, text, true),
+                Feed::Extra(name) => slots.keep(*name, word, true),
             }
         }
         slots.mark(present, present);
@@ -119,17 +135,17 @@ impl TextFormats {
 impl Compiled {
     fn new(format: TextFormat, line_format: LineFormat) -> Self {
         let mut layout = Layout::new();
-        let extra = format.targets().iter().map(|target| match target {
-            Target::Key(_) => 0,
-            Target::Extra(name) => layout.add(name),
+        let feeds = format.targets().iter().map(|target| match target {
+            Target::Key(key) => Feed::Key(*key),
+            Target::Extra(name) => Feed::Extra(layout.add(name)),
         });
-        let extra = extra.collect();
+        let feeds = feeds.collect();
         Compiled {
             carries: format.carries(),
             never_empty: None,
             told: Told::new(line_format, format.prefers_original_path()),
             layout,
-            extra,
+            feeds,
             format,
         }
     }

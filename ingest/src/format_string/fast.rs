@@ -97,18 +97,14 @@ impl Plan {
     }
 
     /// Reads a line; where `ENDPOINTS_LATER`, see [`TextFormat::read_but_endpoints`].
-    pub(super) fn read<const ENDPOINTS_LATER: bool>(
+    pub(super) fn read<'a, const ENDPOINTS_LATER: bool>(
         &self,
         format: &TextFormat,
-        line: &str,
-        spans: &mut Vec<(u32, u32)>,
+        line: &'a str,
+        values: &mut Vec<&'a str>,
     ) -> Read {
-        spans.resize(format.operators.len(), (0, 0));
-        // spans count in 32 bits
-        if u32::try_from(line.len()).is_err() {
-            return Read::Unsure;
-        }
-        if self.words.as_ref().is_some_and(|words| words.read::<ENDPOINTS_LATER>(format, line, spans).is_some()) {
+        values.resize(format.operators.len(), "");
+        if self.words.as_ref().is_some_and(|words| words.read::<ENDPOINTS_LATER>(format, line, values).is_some()) {
             return Read::Sure;
         }
         let quotes = if self.quotes > 0 { memchr_iter(b'"', line.as_bytes()).count() } else { 0 };
@@ -118,23 +114,23 @@ impl Plan {
             Ordering::Greater => return Read::Unsure,
             Ordering::Equal => {}
         }
-        match self.read_segments(format, line, spans) {
+        match self.read_segments(format, line, values) {
             Ok(()) => Read::Sure,
             Err(Stop::Other) => Read::Other,
             Err(Stop::Unsure) => Read::Unsure,
         }
     }
 
-    fn read_segments(&self, format: &TextFormat, line: &str, spans: &mut [(u32, u32)]) -> Result<(), Stop> {
+    fn read_segments<'a>(&self, format: &TextFormat, line: &'a str, values: &mut [&'a str]) -> Result<(), Stop> {
         let (last, segments) = must(self.segments.split_last())?;
         let mut from = 0;
         for segment in segments {
             let rest = line.as_bytes().get(from..).unwrap_or_default();
             let to = from + must(memchr(b'"', rest))?;
-            segment.read(Cut { format, line, from, to }, spans)?;
+            segment.read(Cut { format, line, from, to }, values)?;
             from = to + 1;
         }
-        last.read(Cut { format, line, from, to: line.len() }, spans)
+        last.read(Cut { format, line, from, to: line.len() }, values)
     }
 }
 
@@ -165,7 +161,7 @@ impl Segment {
         self.operators.start + self.left..self.operators.end - self.right
     }
 
-    fn read(&self, mut cut: Cut<'_>, spans: &mut [(u32, u32)]) -> Result<(), Stop> {
+    fn read<'a>(&self, mut cut: Cut<'_, 'a>, values: &mut [&'a str]) -> Result<(), Stop> {
         let (first, literals) = must(self.literals.split_first())?;
         cut.strip_prefix(first)?;
         let Some((last, between)) = literals.split_last() else {
@@ -173,7 +169,7 @@ impl Segment {
         };
         cut.strip_suffix(last)?;
         let operators = must(cut.format.operators.get(self.operators.clone()))?;
-        let spans = must(spans.get_mut(self.operators.clone()))?;
+        let values = must(values.get_mut(self.operators.clone()))?;
 
         // from the left; in the middle only if the byte is where the format has it, and nowhere else
         let middle = operators.len() - self.right;
@@ -182,7 +178,7 @@ impl Segment {
             if place == self.left && !counted {
                 counted = true;
                 // what is found from the right has not been cut off yet
-                self.cut_right(&mut cut, operators, between, spans)?;
+                self.cut_right(&mut cut, operators, between, values)?;
                 let Middle::Counted { byte, in_literals } = self.middle else { return Err(Stop::Unsure) };
                 match memchr_iter(byte, cut.bytes()).count().cmp(&in_literals) {
                     Ordering::Less => return Err(Stop::Other),
@@ -191,29 +187,29 @@ impl Segment {
                 }
             }
             let at = cut.from + must(memchr(*must(literal.first())?, cut.bytes()))?;
-            *must(spans.get_mut(place))? = cut.value(must(operators.get(place))?, cut.from, at)?;
+            *must(values.get_mut(place))? = cut.value(must(operators.get(place))?, cut.from, at)?;
             cut.from = at;
             cut.strip_prefix(literal)?;
         }
         if self.middle == Middle::One {
-            self.cut_right(&mut cut, operators, between, spans)?;
+            self.cut_right(&mut cut, operators, between, values)?;
         }
-        *must(spans.get_mut(middle - 1))? = cut.value(must(operators.get(middle - 1))?, cut.from, cut.to)?;
+        *must(values.get_mut(middle - 1))? = cut.value(must(operators.get(middle - 1))?, cut.from, cut.to)?;
         Ok(())
     }
 
     /// Finds the operators that are found from the right, and leaves what stands before them.
-    fn cut_right(
+    fn cut_right<'a>(
         &self,
-        cut: &mut Cut<'_>,
+        cut: &mut Cut<'_, 'a>,
         operators: &[Operator],
         between: &[Box<[u8]>],
-        spans: &mut [(u32, u32)],
+        values: &mut [&'a str],
     ) -> Result<(), Stop> {
         for place in (operators.len() - self.right..operators.len()).rev() {
             let literal = must(between.get(place - 1))?;
             let at = cut.from + must(memrchr(*must(literal.last())?, cut.bytes()))? + 1;
-            *must(spans.get_mut(place))? = cut.value(must(operators.get(place))?, at, cut.to)?;
+            *must(values.get_mut(place))? = cut.value(must(operators.get(place))?, at, cut.to)?;
             cut.to = at;
             cut.strip_suffix(literal)?;
         }
@@ -227,14 +223,14 @@ fn excludes(operator: &Operator, byte: Option<&u8>) -> bool {
 }
 
 /// What is left of a segment's text.
-struct Cut<'a> {
-    format: &'a TextFormat,
+struct Cut<'f, 'a> {
+    format: &'f TextFormat,
     line: &'a str,
     from: usize,
     to: usize,
 }
 
-impl Cut<'_> {
+impl<'a> Cut<'_, 'a> {
     fn bytes(&self) -> &[u8] {
         self.line.as_bytes().get(self.from..self.to).unwrap_or_default()
     }
@@ -252,11 +248,9 @@ impl Cut<'_> {
         must(fits.then_some(()))
     }
 
-    /// The span, if it holds a value of the operator's class.
-    fn value(&self, operator: &Operator, from: usize, to: usize) -> Result<(u32, u32), Stop> {
+    /// What stands there, if it is a value of the operator's class.
+    fn value(&self, operator: &Operator, from: usize, to: usize) -> Result<&'a str, Stop> {
         let value = must(self.line.get(from..to))?;
-        let spans = (u32::try_from(from), u32::try_from(to));
-        let (Ok(from), Ok(to)) = spans else { return Err(Stop::Unsure) };
-        must(self.format.accepts(operator.class(), value).then_some((from, to)))
+        must(self.format.accepts(operator.class(), value).then_some(value))
     }
 }

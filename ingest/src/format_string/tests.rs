@@ -15,10 +15,9 @@ fn plain<'a>(format: &TextFormat, line: &'a str) -> Result<Vec<&'a str>, Misfit>
 
 /// What the fast reader reads; `None` where it reads nothing. Where it is sure, the judge must agree.
 fn fast<'a>(format: &TextFormat, line: &'a str) -> Option<Vec<&'a str>> {
-    let mut spans = vec![(7, 7)];
-    match format.read(line, &mut spans) {
+    let mut values = vec!["before"; 700];
+    match format.read(line, &mut values) {
         Read::Sure => {
-            let values = spans.iter().map(|(from, to)| line.get(*from as usize..*to as usize).unwrap()).collect();
             assert_eq!(Ok(&values), plain(format, line).as_ref(), "{line:?}");
             Some(values)
         }

@@ -68,18 +68,18 @@ impl Words {
     }
 
     /// Finds each operator's value; `None`: another reader has to. Where `ENDPOINTS_LATER`, those are not looked at.
-    pub(super) fn read<const ENDPOINTS_LATER: bool>(
+    pub(super) fn read<'a, const ENDPOINTS_LATER: bool>(
         &self,
         format: &TextFormat,
-        line: &str,
-        spans: &mut [(u32, u32)],
+        line: &'a str,
+        values: &mut [&'a str],
     ) -> Option<()> {
         let bytes = line.as_bytes();
         let mut found = [0_u32; MOST];
         let marks = find(bytes, &mut found)?;
         let mark = |number: usize| marks.get(number).map(|at| *at as usize);
         let (mut at, mut next) = (0, 0);
-        for ((step, operator), span) in self.steps.iter().zip(&format.operators).zip(spans) {
+        for ((step, operator), found) in self.steps.iter().zip(&format.operators).zip(values) {
             let literal = bytes.get(at..at + step.before.len())?;
             same(literal, &step.before).then_some(())?;
             at += step.before.len();
@@ -108,8 +108,7 @@ impl Words {
                 (class, _) => format.accepts(class, value),
             };
             fits.then_some(())?;
-            // the line is shorter than 4 GiB
-            *span = (u32::try_from(at).ok()?, u32::try_from(end).ok()?);
+            *found = value;
             at = end;
         }
         let left = self.tail.iter().filter(|byte| is_mark(**byte)).count();

@@ -72,7 +72,7 @@ impl Place {
         &self,
         (line, at): (&'a str, usize),
         levels: usize,
-        (slots, spans): (&mut Slots<'a>, &mut Vec<(u32, u32)>),
+        slots: &mut Slots<'a>,
         seen: &mut Seen,
     ) -> Option<usize> {
         let bytes = line.as_bytes();
@@ -93,7 +93,7 @@ impl Place {
                     had |= 1 << place;
                     next = place + 1;
                     let (_, member) = members.get(place)?;
-                    at = member.read((line, end + 1), levels, (slots, spans), seen)?;
+                    at = member.read((line, end + 1), levels, slots, seen)?;
                     match bytes.get(at)? {
                         b',' => at += 1,
                         b'}' => return Some(at + 1),
@@ -109,11 +109,11 @@ impl Place {
                         (bytes.get(at) == Some(&b',')).then_some(())?;
                         at += 1;
                     }
-                    at = place.read((line, at), levels, (slots, spans), seen)?;
+                    at = place.read((line, at), levels, slots, seen)?;
                 }
                 (bytes.get(at) == Some(&b']')).then_some(at + 1)
             }
-            _ => self.read_one((line, at), levels, (slots, spans), seen),
+            _ => self.read_one((line, at), levels, slots, seen),
         }
     }
 
@@ -122,16 +122,16 @@ impl Place {
         &self,
         (line, at): (&'a str, usize),
         levels: usize,
-        (slots, spans): (&mut Slots<'a>, &mut Vec<(u32, u32)>),
+        slots: &mut Slots<'a>,
         seen: &mut Seen,
     ) -> Option<usize> {
         let (value, end) = value::value(line, at)?;
         let text = match (value, self) {
             (Value::Null, _) => return Some(end),
             (Value::String(text), Place::Text(format, feeds)) if !is_null(text) => {
-                (format.read(text, spans) == Read::Sure).then_some(())?;
-                for (feed, (from, to)) in feeds.iter().zip(spans.iter()) {
-                    let word = text.get(*from as usize..*to as usize)?;
+                let mut words = std::mem::take(&mut slots.words);
+                let read = format.read(text, &mut words);
+                for (feed, word) in feeds.iter().zip(&words).filter(|_| read == Read::Sure) {
                     match feed {
                         Feed::Key(key) if !is_null(word) => {
                             slots.put(*key, word);
@@ -143,7 +143,8 @@ impl Place {
                         Feed::Extra(name) => slots.keep(*name, word, true),
                     }
                 }
-                return Some(end);
+                slots.words = words;
+                return (read == Read::Sure).then_some(end);
             }
             (Value::String(text), Place::Key(key)) => {
                 match text {
