@@ -87,6 +87,8 @@ struct Zstd {
     next: usize,
     /// In the middle of a frame.
     inside: bool,
+    /// The bytes of that part that are there, if not all of them are.
+    begun: Vec<u8>,
 }
 
 /// What came out, and how much may.
@@ -153,6 +155,11 @@ impl Inflater {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        if let State::Zstd(zstd) = &mut self.state
+            && !zstd.begun.is_empty()
+        {
+            zstd.begun(&mut vec![0; PIECE], &mut self.sink, each)?;
+        }
         let truncated = |encoding: Encoding, sink: &Sink| {
             Err(InflateError::Truncated { encoding: encoding.name(), inflated: sink.total })
         };
@@ -208,28 +215,46 @@ impl State {
                     inflated: 0,
                     detail: format!("the decoder does not start: {error}"),
                 })?;
-                State::Zstd(Zstd { decoder, next: 0, inside: false })
+                State::Zstd(Zstd { decoder, next: 0, inside: false, begun: Vec::new() })
             }
         })
     }
 }
 
 impl Zstd {
-    /// One part at a time: with an error the decoder keeps what it made in that call, and how much that is must not depend on the pieces in
-    /// which the bytes come.
+    /// One part at a time, and only when it is there as a whole: with an error the decoder keeps what it made in that call, and how much that is must
+    /// not depend on the pieces in which the bytes come.
     fn push(&mut self, mut bytes: &[u8], sink: &mut Sink, each: &mut dyn FnMut(&[u8])) -> Result<(), InflateError> {
         // before a block's end the decoder asks for the next one's header, too
         const BLOCK_HEADER: usize = 3;
+        // a larger part is a frame to skip, of which nothing comes out
+        const LARGEST_BLOCK: usize = 128 << 10;
         let mut piece = vec![0; PIECE];
         while !bytes.is_empty() {
             let part = match self.next.saturating_sub(BLOCK_HEADER) {
                 0 => self.next.max(1),
                 part => part,
             };
-            let (now, later) = bytes.split_at(part.min(bytes.len()));
-            self.part(now, &mut piece, sink, each)?;
+            let (now, later) = bytes.split_at(part.saturating_sub(self.begun.len()).min(bytes.len()));
             bytes = later;
+            if self.begun.len() + now.len() < part && part <= LARGEST_BLOCK {
+                self.begun.extend_from_slice(now);
+            } else if self.begun.is_empty() {
+                self.part(now, &mut piece, sink, each)?;
+            } else {
+                self.begun.extend_from_slice(now);
+                self.begun(&mut piece, sink, each)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Inflates the part that was begun, as far as it is there.
+    fn begun(&mut self, piece: &mut [u8], sink: &mut Sink, each: &mut dyn FnMut(&[u8])) -> Result<(), InflateError> {
+        let mut begun = std::mem::take(&mut self.begun);
+        self.part(&begun, piece, sink, each)?;
+        begun.clear();
+        self.begun = begun;
         Ok(())
     }
 

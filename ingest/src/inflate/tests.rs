@@ -170,6 +170,21 @@ fn errors_read_well() {
     );
 }
 
+/// A block of bytes as they are, whose header a flipped bit made longer: whole or byte by byte, as much of it comes out.
+#[test]
+fn a_block_that_claims_more_than_there_is() {
+    let stored = zstd::stream::encode_all(b"line 1, 7919".as_slice(), 1).unwrap();
+    for at in 0..stored.len() {
+        for bit in 0..8 {
+            let mut bytes = stored.clone();
+            bytes[at] ^= 1 << bit;
+            for size in 1..bytes.len() {
+                assert_cutting_changes_nothing(&bytes, size, 100).unwrap();
+            }
+        }
+    }
+}
+
 /// With checksums, in several blocks.
 fn checked(data: &[u8]) -> Vec<u8> {
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();

@@ -50,7 +50,7 @@ impl<'a> Values<'_, 'a> {
             }
             (What::Text(format, words), Some(b'"')) => {
                 let text = text_of(json)?;
-                if !is_null(&text) && !self.words(format, words, &text) {
+                if !is_null(&text) && !self.words(format, words, text) {
                     self.fields.doubt();
                     self.keep(name(), json)?;
                 }
@@ -71,10 +71,10 @@ impl<'a> Values<'_, 'a> {
     }
 
     /// Reads a text; whether it could be read.
-    fn words(&mut self, format: &TextFormat, words: &[Word], text: &Cow<'a, str>) -> bool {
-        let Ok(spans) = format.read_plain(text) else { return false };
+    fn words(&mut self, format: &TextFormat, words: &[Word], text: Cow<'a, str>) -> bool {
+        let Ok(spans) = format.read_plain(&text) else { return false };
         for (word, span) in words.iter().zip(spans) {
-            let text = match text {
+            let text = match &text {
                 Cow::Borrowed(text) => Cow::Borrowed(text.get(span).unwrap_or_default()),
                 Cow::Owned(text) => Cow::Owned(text.get(span).unwrap_or_default().to_owned()),
             };
