@@ -10,17 +10,18 @@
 //! one operator maps to the canonical key that the operator feeds; at the top level the pairs are fit for a [`FieldMap`](crate::FieldMap).
 //! Whatever says several things (an object, a list, text with several operators) is read by its [`Part`]s.
 
+mod label;
+
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::format::recommended_as;
-use crate::format_string::TextFormat;
 use crate::key::{Key, KeySet};
-use crate::operator::{Operator, Piece, pieces};
-use crate::parts::{Part, What, Word};
+use crate::operator::Operator;
+use crate::parts::{Part, What};
 use crate::time_format::TimeFormat;
+pub use label::{Label, LabelUse};
 
 /// What Istio logs as JSON where no labels are given.
 const ISTIO: [(&str, &str); 24] = [
@@ -68,39 +69,6 @@ enum Node {
     Label(usize),
     Object(Vec<(String, Node)>),
     List(Vec<Node>),
-}
-
-/// One value of the format's object, at any depth.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
-    /// The key that has it in every line; of values in objects and lists the way to them, joined by dots: `tls.version`, `who.0`.
-    pub name: String,
-    /// The operators of its value.
-    pub operators: Vec<Operator>,
-    /// What becomes of the value.
-    pub used: LabelUse,
-    /// It stands in an object or a list.
-    pub nested: bool,
-    /// What reads it, if it holds operators and text.
-    pub text: Option<TextFormat>,
-}
-
-/// What becomes of a label's value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LabelUse {
-    /// Columns are derived from it, as from that canonical key.
-    Key(&'static str),
-    /// Another label feeds that key; this one stays in `extra`.
-    Repeats(&'static str),
-    /// One operator, but no column has room for its value; it stays in `extra`.
-    NoColumn,
-    /// Operators and text, or several operators, in one value: of each operator the canonical key that it feeds. What feeds none
-    /// stays in `extra`.
-    Mixed(Vec<Option<&'static str>>),
-    /// Text, a number or the like, the same in every line; it stays in `extra`.
-    Literal,
-    /// A value that Envoy refuses, or a start time that is not understood.
-    Invalid(String),
 }
 
 /// Why something is no JSON format.
@@ -342,82 +310,6 @@ impl Node {
     }
 }
 
-impl Label {
-    fn new(name: &str, value: &Value, nested: bool) -> Label {
-        let mut label =
-            Label { name: name.to_owned(), operators: Vec::new(), used: LabelUse::Literal, nested, text: None };
-        label.used = match value {
-            Value::Object(_) | Value::Array(_) => LabelUse::Invalid("nested too deeply".to_owned()),
-            Value::Null | Value::Bool(_) | Value::Number(_) => LabelUse::Literal,
-            Value::String(text) => match pieces(text) {
-                Ok(pieces) => label.compile(text, pieces),
-                Err(error) => LabelUse::Invalid(error.to_string()),
-            },
-        };
-        let schema = !nested && name == Key::LogSchema.name() && recommended_as(value.as_str()).is_some();
-        if schema && label.used == LabelUse::Literal {
-            label.used = LabelUse::Key(Key::LogSchema.name());
-        }
-        label
-    }
-
-    fn compile(&mut self, text: &str, pieces: Vec<Piece>) -> LabelUse {
-        let pieces_count = pieces.len();
-        self.operators.extend(pieces.into_iter().filter_map(|piece| match piece {
-            Piece::Operator(operator) => Some(operator),
-            Piece::Literal(_) => None,
-        }));
-        match (self.operators.as_slice(), pieces_count) {
-            ([], _) => LabelUse::Literal,
-            ([only], 1) => only.feeds().map_or(LabelUse::NoColumn, LabelUse::Key),
-            (operators, _) => {
-                // a line break within is nothing that a text format has
-                self.text = Some(text)
-                    .filter(|text| !text.contains(['\n', '\r']))
-                    .and_then(|text| TextFormat::compile(text).ok());
-                let feeds = |operator: &Operator| operator.feeds().filter(|_| self.text.is_some());
-                LabelUse::Mixed(operators.iter().map(feeds).collect())
-            }
-        }
-    }
-
-    /// The key that its operator at that place feeds.
-    fn feeds(&self, place: usize) -> Option<&'static str> {
-        match &self.used {
-            LabelUse::Key(key) if place == 0 => Some(key),
-            LabelUse::Mixed(keys) => keys.get(place).copied().flatten(),
-            _ => None,
-        }
-    }
-
-    fn fills(&self) -> Vec<&'static str> {
-        match &self.used {
-            LabelUse::Key(key) => vec![key],
-            LabelUse::Mixed(keys) => keys.iter().copied().flatten().collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Of each operator of a label with several: the name under which `extra` keeps its value, and the key that it feeds.
-    fn words(&self) -> Vec<(String, Option<&'static str>)> {
-        let LabelUse::Mixed(keys) = &self.used else { return Vec::new() };
-        let names = crate::format_string::distinct(self.operators.iter().map(Operator::extra_name));
-        names.into_iter().map(|name| format!("{}.{name}", self.name)).zip(keys.iter().copied()).collect()
-    }
-
-    fn what(&self, omits_empty: bool) -> What {
-        match (&self.used, &self.text) {
-            (LabelUse::Key(key), _) => Key::from_name(key).map_or(What::Extra, What::Key),
-            (LabelUse::Mixed(keys), Some(text)) if keys.iter().any(Option::is_some) => {
-                let words =
-                    self.words().into_iter().map(|(name, key)| Word { name, key: key.and_then(Key::from_name) });
-                What::Text(text.clone().with_omit_empty_values(omits_empty), words.collect())
-            }
-            _ => What::Extra,
-        }
-    }
-}
-
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -430,104 +322,4 @@ fn kind(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use super::*;
-    use crate::FieldMap;
-    use crate::format::Paths;
-
-    fn compile(json: &str) -> JsonFormat {
-        JsonFormat::compile(&serde_json::from_str(json).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn the_recommended_format_needs_no_pairs() {
-        for paths in [Paths::WithoutQuery, Paths::WithQuery] {
-            let format = compile(&crate::format::json(paths));
-            assert_eq!(format.pairs(), []);
-            assert_eq!(format.fills().len(), 70);
-            let time = "2026-11-22T14:39:24.727123Z";
-            assert_eq!(format.start_time().unwrap().parse(time), crate::time::parse(time));
-        }
-    }
-
-    #[test]
-    fn labels_map_by_their_operators() {
-        let format = compile(
-            r#"{
-                "ts": "%START_TIME(%s)%", "status": "%RESPONSE_CODE%", "who": "%DOWNSTREAM_PEER_URI_SAN%",
-                "path": "%REQ(:PATH)%", "uri": "%PATH%", "method": "%GRPC_STATUS_NUMBER%",
-                "m1": "%REQ(:METHOD)%", "m2": "%REQ(:METHOD)%",
-                "tenant": "%REQ(X-TENANT)%", "request_id": "%REQ(X-MY-ID)%", "protocol": "p=%RESPONSE_CODE%",
-                "both": "%PROTOCOL% %DURATION%",
-                "tls": {"v": ["%DOWNSTREAM_TLS_VERSION%", "%RESPONSE_CODE%"],
-                        "more": {"sni": "%REQUESTED_SERVER_NAME%", "x": "%REQ(X-SNI)%"}},
-                "call": "%REQ(:AUTHORITY)%|%REQ(X-A)%|%REQ(X-A)%", "lines": "%BYTES_SENT%\n%BYTES_RECEIVED%",
-                "env": "prod", "n": 1, "log_schema": "mine", "bad": "100%", "time": "%START_TIME(%Q)%"
-            }"#,
-        );
-        let used = |name: &str| &format.labels().iter().find(|label| label.name == name).unwrap().used;
-        for (name, expected) in [
-            ("ts", LabelUse::Key("start_time")),
-            ("status", LabelUse::Key("response_code")),
-            ("who", LabelUse::Key("downstream_peer_uri_san")),
-            ("path", LabelUse::Key("path")),
-            ("uri", LabelUse::Repeats("path")),
-            // named like a key, but another one
-            ("method", LabelUse::Key("grpc_status")),
-            ("m1", LabelUse::Key("method")),
-            ("m2", LabelUse::Repeats("method")),
-            ("tenant", LabelUse::NoColumn),
-            ("request_id", LabelUse::NoColumn),
-            // others feed these keys
-            ("protocol", LabelUse::Mixed(vec![None])),
-            ("both", LabelUse::Mixed(vec![Some("protocol"), Some("duration")])),
-            ("tls.v.0", LabelUse::Key("downstream_tls_version")),
-            ("tls.v.1", LabelUse::Repeats("response_code")),
-            ("tls.more.sni", LabelUse::Key("requested_server_name")),
-            ("tls.more.x", LabelUse::NoColumn),
-            ("call", LabelUse::Mixed(vec![Some("authority"), None, None])),
-            ("lines", LabelUse::Mixed(vec![None, None])),
-            ("env", LabelUse::Literal),
-            ("n", LabelUse::Literal),
-            ("log_schema", LabelUse::Literal),
-        ] {
-            assert_eq!(*used(name), expected, "{name}");
-        }
-        for (name, said) in [("bad", "`%` at byte 3"), ("time", "`%Q` is not understood")] {
-            assert!(
-                matches!(used(name), LabelUse::Invalid(reason) if reason.contains(said)),
-                "{name}: {:?}",
-                used(name)
-            );
-        }
-        let pairs = format.pairs();
-        let shown: Vec<String> = pairs.iter().map(|(label, key)| format!("{label}={key}")).collect();
-        assert_eq!(
-            shown,
-            ["m1=method", "method=grpc_status", "status=response_code", "ts=start_time", "who=downstream_peer_uri_san"]
-        );
-        assert_eq!(FieldMap::from_pairs(pairs).unwrap().pairs().len(), 5);
-        assert_eq!(format.misleading(), ["log_schema", "protocol", "request_id"]);
-        assert_eq!(format.start_time().unwrap().parse("1795563113"), Some(1_795_563_113_000_000));
-        let extra = format.extra();
-        for name in ["tls.v.1", "tls.more.x", "call.req(x-a)", "call.req(x-a)#2", "lines", "protocol", "env", "uri"] {
-            assert!(extra.iter().any(|extra| extra == name), "{name}: {extra:?}");
-        }
-        let parts: Vec<String> =
-            format.parts(false).iter().map(|part| format!("{} {:?}", part.name, part.keys())).collect();
-        assert_eq!(parts.len(), 3, "{parts:?}");
-    }
-
-    #[test]
-    fn what_is_no_format() {
-        for (json, said) in [("[]", "this is a list"), ("\"%PROTOCOL%\"", "this is a string"), ("{}", "no labels")] {
-            let error = JsonFormat::compile(&serde_json::from_str(json).unwrap()).unwrap_err().to_string();
-            assert!(error.contains(said), "{error}");
-        }
-        let deep = (0..100).fold(Value::from("%PROTOCOL%"), |value, _| Value::from(vec![value]));
-        let format = JsonFormat::compile(&serde_json::json!({ "a": deep })).unwrap();
-        assert_eq!(format.labels().first().unwrap().used, LabelUse::Invalid("nested too deeply".to_owned()));
-        assert_eq!(format.parts(false), []);
-    }
-}
+mod tests;
