@@ -25,6 +25,7 @@ use crate::edge::{self, Signs};
 use crate::endpoints::Addresses;
 use crate::envelope::Node;
 use crate::extra::extra;
+use crate::field_map::Resolved;
 use crate::fields::Fields;
 use crate::key::{Key, KeySet};
 use crate::line_format::{LineFormat, Told};
@@ -87,18 +88,24 @@ fn decode_any(
     let options = context.options;
     let mut fields = Fields::new();
     let configured = text_formats::plain(whole, options.text_formats(), &mut fields);
-    // a configured format may begin with what a caller says, and that like a line of ztunnel's
-    if !matches!(configured, Some(Ok(()))) && crate::ztunnel::looks_like(line) {
+    // a configured format may begin with what a caller says, and that like a line of ztunnel's; a template may hold keys of a caller's
+    let template = text_formats::is_of_a_template(whole, options.text_formats());
+    let is_ours = matches!(configured, Some(Ok(()))) || template || has_the_time(line, options);
+    if !is_ours && crate::ztunnel::looks_like(line) {
         return ztunnel_line(line, node, context, row).map(|()| LineFormat::of_ztunnel(line));
     }
     match (configured, line.as_bytes().first()) {
         (Some(Ok(())), _) => {}
-        (_, Some(b'{')) => {
-            let names = json::parse(line, options, &mut fields)?;
-            if text_formats::is_of_a_template(whole, options.text_formats()) {
+        (configured, Some(b'{')) => {
+            let names = json::parse(line, options, &mut fields);
+            if let (true, Some(Err(misfit))) = (template, configured) {
+                // what a caller wrote into it may have made it JSON of anything; its own keys may have other names
+                if names.is_err() || fields.get(Key::StartTime).is_none() {
+                    return Err(misfit);
+                }
                 fields.doubt();
                 fields.tell(Told { format: LineFormat::StringJson, ..fields.told() });
-            } else if let Some(shapes) = shapes {
+            } else if let (Some(shapes), names) = (shapes, names?) {
                 shapes.learn(line, names);
             }
         }
@@ -120,6 +127,17 @@ fn decode_any(
     let format = fields.told().format;
     derive(fields, context, row)?;
     Ok(format)
+}
+
+/// Whether a JSON line has the start time under another name than the canonical one: ztunnel's have none.
+fn has_the_time(line: &str, options: &DecodeOptions) -> bool {
+    let names = options.names();
+    let is_the_time = |name: &str| match names.resolve(name) {
+        Resolved::Mapped(key) => key == Key::StartTime,
+        Resolved::Several(part) => part.keys().has(Key::StartTime),
+        Resolved::Canonical(_) | Resolved::Unknown => false,
+    };
+    names.names_start_time() && json::names(line).is_some_and(|mut names| names.any(|name| is_the_time(&name)))
 }
 
 /// Makes the row of a line of ztunnel's.
@@ -163,6 +181,23 @@ pub(crate) fn derive(
     Ok(())
 }
 
+/// Whether a line as it is, without anything around it, is one of a configured text format: in one way, or in several.
+pub(crate) fn is_of_a_configured_format(line: &[u8], options: &DecodeOptions) -> bool {
+    let formats = options.text_formats();
+    if formats.is_empty() {
+        return false;
+    }
+    let text = match std::str::from_utf8(line) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(latin1(line)),
+    };
+    text_formats::is_of_any(untrimmed(&text), formats)
+}
+
+fn latin1(line: &[u8]) -> String {
+    line.iter().copied().map(char::from).collect()
+}
+
 /// The line as UTF-8. A text format of Envoy's passes on whatever bytes a header holds: such a line is read as Latin-1, as
 /// Envoy's JSON does with such a value, or a caller could hide its requests. JSON of Envoy's is always UTF-8.
 fn utf8<'a>(line: &'a [u8], options: &DecodeOptions) -> Result<Cow<'a, str>, Refusal> {
@@ -170,7 +205,7 @@ fn utf8<'a>(line: &'a [u8], options: &DecodeOptions) -> Result<Cow<'a, str>, Ref
         Ok(line) => return Ok(Cow::Borrowed(line)),
         Err(error) => error,
     };
-    let latin1: String = line.iter().copied().map(char::from).collect();
+    let latin1 = latin1(line);
     let configured = || text_formats::plain(untrimmed(&latin1), options.text_formats(), &mut Fields::new());
     if trimmed(&latin1).starts_with('[') || matches!(configured(), Some(Ok(()))) {
         return Ok(Cow::Owned(latin1));

@@ -212,6 +212,11 @@ impl Assembly {
         slots: &mut Slots<'a>,
     ) {
         let at = At { line: place.number, offset: place.offset };
+        // what a caller wrote at the start of a line must not look like an envelope
+        if !self.envelopes.is_in_entry() && access_log::is_of_a_configured_format(bytes, &self.options) {
+            self.plain_line(at, bytes, (&NOBODY, Envelope::None), &|| Sample::of(bytes));
+            return;
+        }
         match self.envelopes.open(bytes, at, self.options.names()) {
             Unwrapped::Nothing => {}
             Unwrapped::Bare(node) => {
@@ -372,7 +377,7 @@ impl Assembly {
     fn reject(&mut self, at: At, Refusal { reason, detail }: Refusal, sample: Sample) {
         let redaction = &self.options.redaction;
         let Sample { length, sha256, sample } = sample;
-        let detail = redaction.text(&detail).into_owned();
+        let detail = redaction.words(&detail).into_owned();
         let sample = redaction.bytes(&sample).into_owned();
         self.builder.reject(Reject { line: at.line, offset: at.offset, reason, detail, length, sha256, sample });
         self.lines += 1;

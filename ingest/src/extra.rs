@@ -9,7 +9,7 @@ use crate::redact::Redaction;
 
 /// The object, or `None` where every value found its column.
 pub(crate) fn extra(fields: &Fields<'_>, redaction: &Redaction) -> Option<String> {
-    of(fields.left_over().collect(), redaction)
+    of(fields.left_over(redaction).collect(), redaction)
 }
 
 /// The object of these keys and JSON texts; `None` without any.
@@ -26,7 +26,7 @@ pub(crate) fn object(mut left: Vec<(&str, Cow<'_, str>)>) -> Option<String> {
     if left.is_empty() {
         return None;
     }
-    left.sort_by(|a, b| a.0.cmp(b.0));
+    left.sort();
     let mut object = String::from("{");
     for (name, json) in left {
         if object.len() > 1 {

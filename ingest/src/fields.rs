@@ -197,10 +197,10 @@ impl<'a> Fields<'a> {
     }
 
     /// Name and JSON text of every value that no column took, in no particular order.
-    pub(crate) fn left_over(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    pub(crate) fn left_over<'f>(&'f self, redaction: &Redaction) -> impl Iterator<Item = (&'f str, Cow<'f, str>)> {
         let canonical = self.present.without(self.taken.get()).iter().filter_map(|key| {
             let field = self.slots.get(key as usize)?.as_ref()?;
-            let name = field.logged_as.as_deref().unwrap_or(key.name());
+            let name = redaction.name_of(key, field.logged_as.as_deref());
             let json = field.json.as_deref().map_or_else(|| json_string(&field.text), Cow::Borrowed);
             Some((name, json))
         });

@@ -115,6 +115,12 @@ pub(crate) fn parse<'a, 'o>(
     Ok(line_names)
 }
 
+/// The names of the top level, if a line is JSON.
+pub(crate) fn names(line: &str) -> Option<impl Iterator<Item = Cow<'_, str>>> {
+    let Pairs { first, .. } = line.starts_with('{').then(|| serde_json::from_str(line).ok()).flatten()?;
+    Some(first.into_keys())
+}
+
 /// The values of one line, and what tells JSON of Envoy's from a template: keys that have a string, and those that have `"-"`.
 struct Values<'f, 'a> {
     fields: &'f mut Fields<'a>,

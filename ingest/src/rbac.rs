@@ -161,6 +161,16 @@ impl<'a> Policy<'a> {
     }
 }
 
+/// Whatever in a text reads like the details of a denial, the first few of them: up to the last `]` of its word, or the bare words.
+pub(crate) fn denials(text: &str) -> impl Iterator<Item = &str> {
+    const MOST: usize = 16;
+    text.match_indices("rbac_access_denied").take(MOST).filter_map(|(at, _)| {
+        let rest = text.get(at..)?;
+        let word = rest.split([' ', '"']).next().unwrap_or(rest);
+        Some(word.rsplit_once(']').map_or("rbac_access_denied", |(id, _)| word.get(..=id.len()).unwrap_or(word)))
+    })
+}
+
 /// `None`: no denial by RBAC. `Some(None)`: by no policy in particular.
 fn denial(details: &str) -> Option<Option<&str>> {
     let rest = details.strip_prefix("rbac_access_denied")?;

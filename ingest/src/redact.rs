@@ -137,6 +137,19 @@ pub struct Redaction {
 }
 
 impl Redaction {
+    /// Keys whose value no caller writes.
+    pub(crate) const PROXYS_OWN: KeySet = KeySet::of(&[
+        Key::StartTime,
+        Key::DownstreamDirectRemoteAddress,
+        Key::DownstreamLocalAddress,
+        Key::DownstreamRemoteAddress,
+        Key::DownstreamPeerCertVEnd,
+        Key::DownstreamPeerFingerprint256,
+        Key::DownstreamPeerSerial,
+        Key::UpstreamHost,
+        Key::UpstreamLocalAddress,
+    ]);
+
     /// Everything is kept as it was logged: for logs that hold no secrets, or where they were taken out before.
     #[must_use]
     pub fn none() -> Self {
@@ -161,6 +174,13 @@ impl Redaction {
         }
     }
 
+    /// Under which name `extra` keeps the value of a key that the log calls `logged_as`: what is known not to be a secret must not be taken for one
+    /// because of its label.
+    pub(crate) fn name_of<'n>(&self, key: Key, logged_as: Option<&'n str>) -> &'n str {
+        let misleading = |name: &&str| self.names.as_ref().is_some_and(|names| names.member(name.as_bytes()));
+        logged_as.filter(|name| !misleading(name)).unwrap_or(key.name())
+    }
+
     /// The names of sensitive parameters, as they were given.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().flat_map(Names::given)
@@ -179,20 +199,9 @@ impl Redaction {
     #[inline]
     pub(crate) fn of<'a>(&self, key: Key, value: &'a str) -> Cow<'a, str> {
         const URLS: KeySet = KeySet::of(&[Key::Path, Key::OriginalPath, Key::Referer]);
-        const PROXYS_OWN: KeySet = KeySet::of(&[
-            Key::StartTime,
-            Key::DownstreamDirectRemoteAddress,
-            Key::DownstreamLocalAddress,
-            Key::DownstreamRemoteAddress,
-            Key::DownstreamPeerCertVEnd,
-            Key::DownstreamPeerFingerprint256,
-            Key::DownstreamPeerSerial,
-            Key::UpstreamHost,
-            Key::UpstreamLocalAddress,
-        ]);
         if URLS.has(key) {
             self.text(value)
-        } else if PROXYS_OWN.has(key) {
+        } else if Self::PROXYS_OWN.has(key) {
             Cow::Borrowed(value)
         } else {
             self.words(value)
@@ -202,20 +211,10 @@ impl Redaction {
     /// Any other text that a caller controls: JWTs, values of what looks like a sensitive parameter, credentials behind their scheme.
     #[inline]
     pub(crate) fn words<'a>(&self, value: &'a str) -> Cow<'a, str> {
-        let Some(names) = &self.names else { return Cow::Borrowed(value) };
-        // a header has a `:`; for the others see `url`
-        if !may_be_credentials(value) && !has_any(value.as_bytes(), *b"=J@:") {
-            return Cow::Borrowed(value);
-        }
-        let redacted = jwt::redact(value.as_bytes());
-        let redacted = then(redacted, |text| splice(text, raw::scheme_and_credentials(text), VALUE));
-        let redacted = then(redacted, |text| splice(text, raw::credentials(text, names), VALUE));
-        let redacted = then(redacted, |text| splice(text, raw::members(text, names), VALUE));
-        let redacted = then(redacted, |text| splice(text, user::passwords(text), VALUE));
-        splice::as_text(value, then(redacted, |text| splice(text, params::of_raw(text, names), VALUE)))
+        self.names.as_ref().map_or(Cow::Borrowed(value), |names| words(value, names))
     }
 
-    /// A JSON text: its strings as [`text`](Redaction::text), and every string under a sensitive key. What was JSON still is.
+    /// A JSON text: its strings as URLs, or as [`words`](Redaction::words) where no URL would have their bytes, and every string under a sensitive key. What was JSON still is.
     pub(crate) fn json<'a>(&self, json: &'a str) -> Cow<'a, str> {
         self.names.as_ref().map_or(Cow::Borrowed(json), |names| json::redact(json, names))
     }
@@ -259,6 +258,26 @@ fn has_any(text: &[u8], bytes: [u8; 4]) -> bool {
         }
 }
 
+#[inline]
+fn words<'a>(value: &'a str, names: &Names) -> Cow<'a, str> {
+    // a header has a `:`; for the others see `url`
+    if !may_be_credentials(value) && !has_any(value.as_bytes(), *b"=J@:") {
+        return Cow::Borrowed(value);
+    }
+    let redacted = jwt::redact(value.as_bytes());
+    let redacted = then(redacted, |text| splice(text, raw::scheme_and_credentials(text), VALUE));
+    let redacted = then(redacted, |text| splice(text, raw::credentials(text, names), VALUE));
+    let redacted = then(redacted, |text| splice(text, raw::members(text, names), VALUE));
+    let redacted = then(redacted, |text| splice(text, user::passwords(text), VALUE));
+    splice::as_text(value, then(redacted, |text| splice(text, params::of_raw(text, names), VALUE)))
+}
+
+/// What may be a URL or any other text: none of the former has a blank or a quote.
+#[inline]
+fn url_or_words<'a>(value: &'a str, names: &Names) -> Cow<'a, str> {
+    if value.contains([' ', '"']) { words(value, names) } else { url(value, names) }
+}
+
 /// JWTs first: what they leave behind may end a name, never the other way round.
 #[inline]
 fn url<'a>(value: &'a str, names: &Names) -> Cow<'a, str> {
@@ -269,6 +288,7 @@ fn url<'a>(value: &'a str, names: &Names) -> Cow<'a, str> {
     }
     let redacted = jwt::redact(value.as_bytes());
     let redacted = then(redacted, |text| splice(text, raw::scheme_and_credentials(text), VALUE));
+    let redacted = then(redacted, |text| splice(text, raw::credentials(text, names), VALUE));
     let redacted = then(redacted, |text| splice(text, user::passwords(text), VALUE));
     let redacted = then(redacted, |text| splice(text, raw::members(text, names), VALUE));
     splice::as_text(value, then(redacted, |text| splice(text, params::of_url(text, names), VALUE)))

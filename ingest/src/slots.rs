@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use crate::fields::{Field, Fields, is_null, push_json_string};
 use crate::key::{KEY_COUNT, Key, KeySet};
 use crate::line_format::Told;
+use crate::redact::Redaction;
 
 /// The values of one line.
 #[derive(Debug)]
@@ -150,18 +151,27 @@ impl<'a> Slots<'a> {
         !self.rest.is_empty()
     }
 
-    /// Appends the JSON text of a value of `keys`, or of the rest, in the order of the names, as members of an object.
-    pub(crate) fn write_extra(&self, keys: KeySet, layout: &Layout, json: &mut String) {
+    /// Appends the JSON text of a value of `keys`, or of the rest, in the order of the names, as members of an object. Where the keys are `unsure`,
+    /// secrets are taken out of their values; those of the rest stay in.
+    pub(crate) fn write_extra(
+        &self,
+        (keys, unsure): (KeySet, bool),
+        layout: &Layout,
+        redaction: &Redaction,
+        json: &mut String,
+    ) {
         let named = keys.iter().map(|key| {
-            (layout.name(key), self.texts.get(key as usize).copied().unwrap_or_default(), self.quoted.has(key))
+            let text = self.texts.get(key as usize).copied().unwrap_or_default();
+            let text = if unsure { redaction.of(key, text) } else { Cow::Borrowed(text) };
+            (redaction.name_of(key, layout.mapped(key)), text, self.quoted.has(key))
         });
-        let rest = self
-            .rest
-            .iter()
-            .filter_map(|(name, text, quoted)| Some((layout.names.get(*name)?.as_ref(), *text, *quoted)));
+        let rest = self.rest.iter().filter_map(|(name, text, quoted)| {
+            Some((layout.names.get(*name)?.as_ref(), Cow::Borrowed(*text), *quoted))
+        });
         // hardly ever more than a few
-        let mut members: Vec<(&str, &str, bool)> = named.chain(rest).collect();
-        members.sort_by(|one, other| one.0.cmp(other.0));
+        let mut members: Vec<(&str, Cow<'_, str>, bool)> = named.chain(rest).collect();
+        // of one name as their JSON texts would be: strings begin with a quote
+        members.sort_by(|one, other| (one.0, !one.2, &one.1).cmp(&(other.0, !other.2, &other.1)));
         json.push('{');
         for (place, (name, text, quoted)) in members.into_iter().enumerate() {
             if place > 0 {
@@ -170,9 +180,9 @@ impl<'a> Slots<'a> {
             push_json_string(json, name);
             json.push(':');
             if quoted {
-                push_json_string(json, text);
+                push_json_string(json, &text);
             } else {
-                json.push_str(text);
+                json.push_str(&text);
             }
         }
         json.push('}');
@@ -221,9 +231,5 @@ impl Layout {
     fn mapped(&self, key: Key) -> Option<&str> {
         let number = self.mapped.get(key as usize).copied().flatten()?;
         self.names.get(number).map(AsRef::as_ref)
-    }
-
-    fn name(&self, key: Key) -> &str {
-        self.mapped(key).unwrap_or(key.name())
     }
 }

@@ -165,6 +165,16 @@ pub(crate) fn is_of_a_template(line: &str, configured: &[TextFormat]) -> bool {
     configured.iter().any(|format| format.is_template_of(line))
 }
 
+/// Whether a line is of one of the configured formats: in one way, or in several.
+pub(crate) fn is_of_any(line: &str, configured: &[TextFormat]) -> bool {
+    let mut values = Vec::new();
+    configured.iter().any(|format| match format.read(line, &mut values) {
+        Read::Sure => true,
+        Read::Other => false,
+        Read::Unsure => !matches!(format.read_plain(line), Err(Misfit::NoReading { .. })),
+    })
+}
+
 /// Reads a line by the configured formats, the plain way. `None`: it is of none of them; the refusal is for a line that nothing else reads.
 pub(crate) fn plain<'a>(
     line: &'a str,

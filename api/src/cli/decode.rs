@@ -33,10 +33,11 @@ impl DecodeArgs {
             })?;
             pairs.extend(read);
         }
-        for pair in &self.fields {
-            let (theirs, ours) = FieldMap::parse_pair(pair).map_err(|error| CliError::Fields(error.to_string()))?;
-            pairs.insert(theirs, ours);
-        }
+        let given = self.fields.iter().map(|pair| FieldMap::parse_pair(pair)).collect::<Result<Vec<_>, _>>();
+        let given = given.map_err(|error| CliError::Fields(error.to_string()))?;
+        // a flag wins over a file, but not over another flag
+        FieldMap::from_pairs(given.iter().cloned()).map_err(|error| CliError::Fields(error.to_string()))?;
+        pairs.extend(given);
         let gateways = match self.gateways.is_empty() {
             true => GatewayNames::default(),
             false => GatewayNames::new(&self.gateways).map_err(|error| CliError::Gateways(error.to_string()))?,

@@ -132,11 +132,11 @@ pub(crate) fn write(
     let left = slots.present().without(taken.union(ends.taken));
     if level.has(Col::Extra) && (!left.is_empty() || slots.has_rest()) {
         scratch.clear();
-        slots.write_extra(left, layout, scratch);
-        let unsure = left
-            .without(edge.harmless)
-            .iter()
-            .any(|key| !HARMLESS.has(key) || slots.get(key).is_some_and(may_be_secret));
+        let unsure = left.without(edge.harmless).iter().any(|key| {
+            let may_be = |text| may_be_secret(text) || (!Redaction::PROXYS_OWN.has(key) && text.contains(':'));
+            !HARMLESS.has(key) || slots.get(key).is_some_and(may_be)
+        });
+        slots.write_extra((left, unsure), layout, redaction, scratch);
         match slots.has_rest() || unsure {
             true => rows.text(Col::Extra, &redaction.json(scratch)),
             false => rows.text(Col::Extra, scratch),
@@ -148,8 +148,11 @@ pub(crate) fn write(
 
 /// Whether there is no secret in a value, should it come into `extra`.
 pub(crate) fn is_harmless(slots: &Slots<'_>, key: Key, redaction: &Redaction) -> bool {
+    let kept = |text: &str| matches!(redaction.of(key, text), Cow::Borrowed(_)) && !may_be_secret(text);
     match slots.get(key) {
-        Some(text) if text.starts_with(['{', '[']) => matches!(redaction.json(text), Cow::Borrowed(_)),
-        text => !text.is_some_and(may_be_secret),
+        Some(text) if text.starts_with(['{', '[']) => {
+            matches!(redaction.of(key, text), Cow::Borrowed(_)) && matches!(redaction.json(text), Cow::Borrowed(_))
+        }
+        text => text.is_none_or(kept),
     }
 }

@@ -26,6 +26,8 @@ enum Harm {
     OmitNulls,
     /// A value is replaced by this JSON.
     Value(prop::sample::Index, String),
+    /// The value of that key is replaced.
+    Put(String, String),
     /// Another key.
     Key(String, String),
     Repeat(prop::sample::Index, String),
@@ -48,11 +50,11 @@ const TEXTS: [&str; 5] = [
 ];
 
 /// A JSON format whose labels say several things, and lines of it.
-const SEVERAL: &str = r#"{"t":"%START_TIME%","req":"%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%","code":"%RESPONSE_CODE%",
+const SEVERAL: &str = r#"{"t":"%START_TIME%","session":"%CONNECTION_ID%","tls.env":"%REQ(X-ENV)%","auth":"%FILTER_STATE(downstream_peer)%","req":"%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%","code":"%RESPONSE_CODE%",
     "tls":{"v":"%DOWNSTREAM_TLS_VERSION%","who":["%DOWNSTREAM_PEER_URI_SAN%","%REQ(X-TENANT)%"],"env":"prod","in":{"a":"%DYNAMIC_METADATA(envoy.filters.http.rbac)%"}},
     "to":"%REQ(:AUTHORITY)%|%REQ(USER-AGENT)%|%REQ(X-TOKEN)%","path":"%REQ(X-PATH)% %DURATION%","ends":"%DOWNSTREAM_REMOTE_ADDRESS%>%DOWNSTREAM_LOCAL_ADDRESS%"}"#;
 const OF_SEVERAL: [&str; 3] = [
-    r#"{"code":200,"ends":"10.0.0.1:5>10.0.0.9:80","path":"- 12","req":"GET /a?code=1 HTTP/1.1","t":"2026-11-22T14:39:24.727Z","tls":{"env":"prod","in":{"a":{"x":[1]}},"v":"TLSv1.3","who":["spiffe://cluster.local/ns/a/sa/b","blue"]},"to":"api:80|curl/8|s3cret"}"#,
+    r#"{"auth":{"x":"see token=a"},"code":200,"ends":"10.0.0.1:5>10.0.0.9:80","path":"- 12","req":"GET /a?code=1 HTTP/1.1","session":17,"t":"2026-11-22T14:39:24.727Z","tls.env":"top","tls":{"env":"prod","in":{"a":{"x":[1]}},"v":"TLSv1.3","who":["spiffe://cluster.local/ns/a/sa/b","blue"]},"to":"api:80|curl/8|s3cret"}"#,
     r#"{"code":0,"ends":"10.0.0.1:5>10.0.0.9:80","path":"/x y 12","req":"- - -","t":"2026-11-22T14:39:24.727Z","tls":{"env":"prod","in":{"a":null},"v":null,"who":[null,"-"]},"to":"-|-|-"}"#,
     r#"{"code":403,"ends":"10.0.0.1:5>10.0.0.9:80","path":"/x y","req":"GET /a b HTTP/1.1","t":"2026-11-22T14:39:24.727Z","tls":{"env":"prod","in":{},"v":"TLSv1.2","who":["spiffe://cluster.local/ns/a/sa/b"],"who":7},"to":"api|80|curl/8|"}"#,
 ];
@@ -73,6 +75,9 @@ fn json() -> impl Strategy<Value = String> {
         Just("rbac_access_denied_matched_policy[ns[a]-policy[b]-rule[0]]".to_owned()),
         Just("meshwarden/1+query".to_owned()),
         Just("/cb?state=7&code=4711#x".to_owned()),
+        Just("see token=abc".to_owned()),
+        Just("X-Api-Key: abc, x".to_owned()),
+        Just("/a?d=Authorization: Bearer abc".to_owned()),
         Just("Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln".to_owned()),
     ];
     let leaf = prop_oneof![
@@ -124,6 +129,8 @@ fn harm() -> impl Strategy<Value = Harm> {
         1 => Just(Harm::OmitNulls),
         4 => (place(), json()).prop_map(|(at, json)| Harm::Value(at, json)),
         2 => (place(), several()).prop_map(|(at, json)| Harm::Value(at, json)),
+        2 => ("fapi_customer_ip|traceparent|local_principal|connection_id|jwt_realm_access|downstream_peer_subject", json())
+            .prop_map(|(name, json)| Harm::Put(name, json)),
         2 => ("[a-z_]{1,8}|rbac|path|log_schema|duplicate_keys|authorization|token", json()).prop_map(|(name, json)| Harm::Key(name, json)),
         1 => (place(), json()).prop_map(|(at, json)| Harm::Repeat(at, json)),
         1 => Just(Harm::Blanks),
@@ -182,6 +189,12 @@ fn harmed(line: &str, harm: &Harm) -> Vec<u8> {
         Harm::Value(at, json) => {
             let at = at.index(pairs.len());
             pairs[at].1.clone_from(json);
+            bytes = written(&pairs, ":", ",");
+        }
+        Harm::Put(name, json) => {
+            for (_, value) in pairs.iter_mut().filter(|(key, _)| key == name) {
+                value.clone_from(json);
+            }
             bytes = written(&pairs, ":", ",");
         }
         Harm::Key(name, json) => {

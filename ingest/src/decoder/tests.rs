@@ -295,3 +295,38 @@ fn a_containers_file_says_by_its_path_who_logged() {
         assert_eq!(text("node_namespace"), ["shop", "shop", "shop", "-"]);
     }
 }
+
+/// Lines of a configured format that begin with what a caller says: whatever that looks like, each is a row or a reject, and nobody else's.
+#[test]
+fn a_callers_words_are_no_envelope() {
+    let mut options = DecodeOptions::default();
+    let format = r#"%REQ(X-FORWARDED-FOR)% [%START_TIME%] "%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% "%REQ(USER-AGENT)%""#;
+    options.add_text_format(crate::TextFormat::compile(format).unwrap());
+    let line = |forwarded: &str, agent: &str| {
+        format!(
+            "{forwarded} [2026-11-22T14:39:24.727Z] \"GET / HTTP/1.1\" 403 rbac_access_denied_matched_policy[none] \"{agent}\"\n"
+        )
+    };
+    for forwarded in [
+        "__CURSOR=a",
+        "2026-11-22T14:39:24.727123456Z stdout P",
+        "2026-11-22T14:39:24.727123456Z stderr F",
+        "[pod/web-1/istio-proxy]",
+        "web-1 istio-proxy",
+        "shop.example.com 10.0.0.1",
+    ] {
+        for agent in ["curl", "cu\"rl"] {
+            for (other, lines) in [(String::new(), 3), (line("a", "b").replace("b\"", "\u{ff}\""), 4)] {
+                // that other is Latin-1
+                let bytes: Vec<u8> =
+                    [line(forwarded, agent).repeat(3), other].concat().chars().map(|c| c as u8).collect();
+                let mut decoder = Decoder::new(Arc::new(options.clone()), "in", DateTime::UNIX_EPOCH);
+                decoder.push(&bytes);
+                let batch = decoder.finish().unwrap();
+                assert_eq!(batch.rows.num_rows(), lines, "{forwarded} {agent}\n{:?}", batch.rejects);
+                let decisions = batch.rows.column_by_name("rbac_decision").unwrap().as_string_view().clone();
+                assert!(decisions.iter().all(|decision| decision == Some("deny")), "{forwarded} {agent}");
+            }
+        }
+    }
+}

@@ -34,6 +34,9 @@ struct Start {
     ways: u8,
 }
 
+/// Places that are remembered of one line; more are more ways than anybody needs to tell them apart.
+const MOST_ENDS: usize = 1 << 18;
+
 /// Steps that are left.
 struct Work(usize);
 
@@ -58,7 +61,7 @@ pub(super) fn read(format: &TextFormat, line: &str) -> Result<Vec<Range<usize>>,
     let mut work = Work::for_line(line, format.operators.len());
     let mut starts = vec![Start { at: first.len(), ways: 1 }];
     let mut ends: Vec<Vec<End>> = Vec::with_capacity(format.operators.len());
-    let last = format.operators.len() - 1;
+    let (mut remembered, last) = (0, format.operators.len() - 1);
     for (index, (operator, literal)) in format.operators.iter().zip(literals).enumerate() {
         let places = Places { line, literal, finder: memmem::Finder::new(literal), last: index == last };
         let sweep = Sweep { format, operator, places };
@@ -66,6 +69,10 @@ pub(super) fn read(format: &TextFormat, line: &str) -> Result<Vec<Range<usize>>,
         if found.is_empty() {
             let at = starts.last().map_or(0, |start| start.at);
             return Err(Misfit::NoReading { stuck: stuck(operator, literal), at });
+        }
+        remembered += found.len();
+        if remembered > MOST_ENDS {
+            return Err(ambiguous(operator));
         }
         starts = found.iter().map(|end| Start { at: end.at + literal.len(), ways: end.ways }).collect();
         ends.push(found);

@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 use super::{Pairs, Values, text_of};
 use crate::fields::{Fields, is_null};
 use crate::format_string::TextFormat;
+use crate::key::Key;
 use crate::parts::{Part, What, Word};
+use crate::rbac;
 
 impl<'a> Values<'_, 'a> {
     /// Reads a value that says several things.
@@ -52,6 +54,7 @@ impl<'a> Values<'_, 'a> {
                 let text = text_of(json)?;
                 if !is_null(&text) && !self.words(format, words, text) {
                     self.fields.doubt();
+                    self.denials(words, &text_of(json)?);
                     self.keep(name(), json)?;
                 }
             }
@@ -68,6 +71,16 @@ impl<'a> Values<'_, 'a> {
         (self.strings, self.dashes) = (values.strings, values.dashes);
         fields.into_values().for_each(|(key, text)| self.fields.repeat(key, text));
         Ok(())
+    }
+
+    /// Of a text that cannot be read: whatever in it says that a policy denied the request counts, wherever the value ends.
+    fn denials(&mut self, words: &[Word], text: &str) {
+        let details = [Key::ResponseCodeDetails, Key::ConnectionTerminationDetails];
+        for key in details.into_iter().filter(|key| words.iter().any(|word| word.key == Some(*key))) {
+            for denial in rbac::denials(text) {
+                self.fields.repeat(key, Cow::Owned(denial.to_owned()));
+            }
+        }
     }
 
     /// Reads a text; whether it could be read.

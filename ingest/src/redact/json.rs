@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use super::VALUE;
 use super::names::Names;
-use super::url;
+use super::url_or_words;
 use crate::fields::{is_null, push_json_string};
 use crate::shape::plain_until;
 
@@ -102,14 +102,15 @@ impl Secret {
 
 /// The place behind a number that begins there and is a member's whole value.
 fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
+    // first, for it is cheap: what is behind a key may be a megabyte of blanks
+    matches!(bytes.get(start), Some(b'0'..=b'9' | b'-')).then_some(())?;
     let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
     let (before, rest) = bytes.split_at_checked(start)?;
     let follows_key = before.iter().rev().find(|byte| !blank(byte)) == Some(&b':');
     let of_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
     let length = rest.iter().position(|byte| !of_number(byte)).unwrap_or(rest.len());
     let ends = rest.get(length..)?.iter().find(|byte| !blank(byte)).is_none_or(|byte| matches!(byte, b',' | b'}'));
-    let is_number = matches!(rest.first(), Some(b'0'..=b'9' | b'-'));
-    (follows_key && is_number && ends).then_some(start + length)
+    (follows_key && ends).then_some(start + length)
 }
 
 /// The place behind the closing quote.
@@ -134,7 +135,7 @@ fn is_key(bytes: &[u8], end: usize) -> bool {
 /// What a string says without secrets, and its JSON text if that is another.
 fn string<'a>(literal: &'a str, names: &Names) -> (Cow<'a, str>, Option<String>) {
     let Some(text) = decoded(literal) else { return (Cow::Borrowed(literal), hidden(literal)) };
-    match url(&text, names) {
+    match url_or_words(&text, names) {
         Cow::Borrowed(_) => (text, None),
         Cow::Owned(redacted) => {
             let mut json = String::with_capacity(redacted.len() + 2);

@@ -16,6 +16,8 @@ use crate::fields::is_null;
 
 /// The header whose value is a scheme and credentials.
 const AUTHORIZATION: &[u8] = b"authorization";
+/// That, too, of `Set-Cookie`: several words.
+const COOKIE: &[u8] = b"cookie";
 const SCHEMES: [&[u8]; 2] = [b"bearer", b"basic"];
 /// Shortest credentials behind a scheme that nothing else gives away: `Basic auth` is none.
 const SHORTEST: usize = 8;
@@ -45,8 +47,10 @@ pub(super) fn credentials<'a>(raw: &'a [u8], names: &'a Names) -> impl Iterator<
             let header = before.get(..before.len() - fill(before.iter().rev()))?;
             let value = at + fill(after.iter());
             let found = match ends_with(header, AUTHORIZATION) {
-                true => behind_scheme(raw, value).or_else(|| header_value(raw, separator, value)),
-                false if after.first() == Some(&b' ') && is_named(header, names) => header_value(raw, separator, value),
+                true => behind_scheme(raw, value).or_else(|| header_value(raw, separator, value, true)),
+                false if after.first() == Some(&b' ') && is_named(header, names) => {
+                    header_value(raw, separator, value, ends_with(header, COOKIE))
+                }
                 false => None,
             };
             if let Some(found) = found {
@@ -75,11 +79,15 @@ fn is_named(text: &[u8], names: &Names) -> bool {
     text.get(text.len() - length..).is_some_and(|name| !name.is_empty() && names.member(name))
 }
 
-/// The value behind `name: `. A blank follows the colon, for `auth:8080` is a host and its port. It ends at a quote, a comma or the end: credentials may be several words.
-fn header_value(raw: &[u8], colon: usize, start: usize) -> Option<Range<usize>> {
+/// The value behind `name: `. A blank follows the colon, for `auth:8080` is a host and its port. It ends at a quote, a comma or the end, and at a blank
+/// unless it has `several_words`: `token: expired at 7` says more than a secret.
+fn header_value(raw: &[u8], colon: usize, start: usize, several_words: bool) -> Option<Range<usize>> {
     (raw.get(colon..colon + 2)? == b": ").then_some(())?;
     let rest = raw.get(start..)?;
-    let ends = |byte: &u8| matches!(byte, b'"' | b'\'' | b'\\' | b',' | 0..0x20 | 0x7f);
+    let ends = |byte: &u8| match byte {
+        b' ' => !several_words,
+        byte => matches!(byte, b'"' | b'\'' | b'\\' | b',' | 0..0x20 | 0x7f),
+    };
     let length = rest.iter().position(ends).unwrap_or(rest.len());
     let value = rest.get(..length)?.trim_ascii_end();
     Some(start..start + value.len())
@@ -106,6 +114,8 @@ fn behind_scheme(raw: &[u8], at: usize) -> Option<Range<usize>> {
 /// What stands behind a scheme in a text that is nothing but these two: `Bearer abcdefgh`.
 pub(super) fn scheme_and_credentials(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let whole = behind_scheme(text, 0).filter(|value| value.end == text.len() && value.len() >= SHORTEST);
+    // what was taken out of it before was all
+    let whole = whole.filter(|_| !text.ends_with(VALUE.as_bytes()));
     whole.into_iter()
 }
 
@@ -123,6 +133,10 @@ pub(super) fn members<'a>(raw: &'a [u8], names: &'a Names) -> impl Iterator<Item
             let before = raw.get(at..quote)?;
             at = quote + 1;
             let name = before.get(..before.len() - backslashes(before))?;
+            if let Some(number) = number(raw, at).filter(|_| names.member(name)) {
+                at = number.end;
+                return Some(number);
+            }
             let Some(value) = value_start(raw, at).filter(|_| names.member(name)) else { continue };
             let value = value..value_end(raw, value);
             at = value.end;
@@ -141,16 +155,30 @@ fn backslashes(bytes: &[u8]) -> usize {
     bytes.iter().rev().take_while(|byte| **byte == b'\\').count()
 }
 
+/// Where the bytes from there on are others.
+fn skip(raw: &[u8], at: usize, passed: fn(&u8) -> bool) -> usize {
+    at + raw.get(at..).unwrap_or_default().iter().take_while(|byte| passed(byte)).count()
+}
+
+/// Where the value begins of a name that ended here.
+fn behind_colon(raw: &[u8], at: usize) -> Option<usize> {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let colon = skip(raw, at, blank);
+    (raw.get(colon) == Some(&b':')).then(|| skip(raw, colon + 1, blank))
+}
+
 /// Where the string starts that is the value of a name that ended here.
 fn value_start(raw: &[u8], at: usize) -> Option<usize> {
-    let skip = |at: usize, blank: fn(&u8) -> bool| {
-        at + raw.get(at..).unwrap_or_default().iter().take_while(|byte| blank(byte)).count()
-    };
-    let colon = skip(at, |byte| matches!(byte, b' ' | b'\t'));
-    (raw.get(colon) == Some(&b':')).then_some(())?;
-    let value = skip(colon + 1, |byte| matches!(byte, b' ' | b'\t'));
-    let quote = skip(value, |byte| *byte == b'\\');
+    let quote = skip(raw, behind_colon(raw, at)?, |byte| *byte == b'\\');
     (raw.get(quote) == Some(&b'"')).then_some(quote + 1)
+}
+
+/// The number that is the value of a name that ended here.
+fn number(raw: &[u8], at: usize) -> Option<Range<usize>> {
+    let start = behind_colon(raw, at)?;
+    matches!(raw.get(start), Some(b'0'..=b'9' | b'-')).then_some(())?;
+    let end = skip(raw, start, |byte| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+    matches!(raw.get(end), None | Some(b',' | b'}' | b' ' | b'\t')).then_some(start..end)
 }
 
 /// Where the string ends that starts here: at a quote of the same nesting, or where the line was cut off. A quote that n backslashes escape

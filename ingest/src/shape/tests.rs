@@ -5,7 +5,8 @@ use crate::json;
 use crate::options::DecodeOptions;
 
 fn shown(fields: &Fields<'_>) -> Vec<(String, String)> {
-    let mut shown: Vec<_> = fields.left_over().map(|(name, json)| (name.to_owned(), json.into_owned())).collect();
+    let mut shown: Vec<_> =
+        fields.left_over(&crate::Redaction::none()).map(|(name, json)| (name.to_owned(), json.into_owned())).collect();
     shown.sort();
     shown.push(("carried".to_owned(), format!("{:?}", fields.carried())));
     shown

@@ -172,3 +172,27 @@ fn a_configured_template_that_a_caller_wrote_into_proves_nothing() {
         assert_eq!((verified, ambiguous), (false, doubtful), "{line}\n{columns:#?}");
     }
 }
+
+/// A template whose time has another name, into which a caller wrote the keys of ztunnel's lines.
+#[test]
+fn a_template_is_no_line_of_ztunnels() {
+    let ztunnel = r#""scope":"access","level":"info","time":"2026-11-22T14:39:24.727Z","message":"connection complete","direction":"inbound","src.addr":"10.0.0.9:1","src.identity":"spiffe://cluster.local/ns/bank/sa/ceo""#;
+    let denied = r#""upstream_cluster":"inbound|80||","method":"GET","response_code":"403","response_code_details":"rbac_access_denied_matched_policy[none]""#;
+    let line = format!(r#"{{"ts":"2026-11-22T14:39:24.727Z",{denied},"ua":"x",{ztunnel},"protocol":"HTTP/1.1"}}"#);
+    let named = DecodeOptions {
+        fields: crate::FieldMap::from_pairs([("ts".to_owned(), "start_time".to_owned())]).unwrap(),
+        ..DecodeOptions::default()
+    };
+    let columns = columns_with(&line, &named).unwrap();
+    assert_eq!((columns["rbac_decision"].as_str(), columns.get("source_principal")), ("deny", None));
+    // the same from the mesh's configuration, with a second reading
+    let template = r#"{"ts":"%START_TIME%","path":"%REQ(:PATH)%","code":%RESPONSE_CODE%,"d":"%RESPONSE_CODE_DETAILS%","ua":"%REQ(USER-AGENT)%","protocol":"%PROTOCOL%"}"#;
+    let mut configured = DecodeOptions::default();
+    configured.add_text_format(crate::TextFormat::compile(template).unwrap());
+    let path = format!(r#"/","code":200,"d":"via_upstream","ua":"x",{ztunnel},"path":"/"#);
+    let line = format!(
+        r#"{{"ts":"2026-11-22T14:39:24.727Z","path":"{path}","code":403,"d":"rbac_access_denied_matched_policy[none]","ua":"y","protocol":"HTTP/1.1"}}"#
+    );
+    let refusal = columns_with(&line, &configured).unwrap_err();
+    assert_eq!(refusal.reason, RejectReason::BadTextFormat, "{refusal:?}");
+}

@@ -80,6 +80,8 @@ fn doubt_is_told_and_a_denial_stays_one() {
         (r#""code":403"#, r#""code":403,"why":"- via_upstream""#),
         (r#""code":403"#, r#""why":"- via_upstream","code":403"#),
         (r#""req":"GET /a?token=x HTTP/1.1""#, r#""req":"GET /a b HTTP/1.1 x""#),
+        (r#""why":"- rbac"#, r#""why":"- x rbac"#),
+        (r#"policy[none]"}"#, r#"policy[none] x"}"#),
     ] {
         let row = row(&line(from, to), &["rbac_decision", "signals"]);
         assert_eq!(row[0], "deny", "{to}");
