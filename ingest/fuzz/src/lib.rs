@@ -30,7 +30,7 @@ pub fn decode(input: &[u8]) {
 
 /// Lines of any kind, read with the formats of a mesh's configuration.
 pub fn decode_configured(input: &[u8]) {
-    static OPTIONS: LazyLock<[DecodeOptions; 4]> = LazyLock::new(configured);
+    static OPTIONS: LazyLock<[DecodeOptions; 6]> = LazyLock::new(configured);
     let Some((cut, rest)) = input.split_first() else { return };
     let Some((which, lines)) = rest.split_first() else { return };
     compare(&OPTIONS[usize::from(*which) % OPTIONS.len()], *cut, lines);
@@ -175,8 +175,13 @@ fn assert_same(fast: &RecordBatch, plain: &RecordBatch) {
     }
 }
 
+/// Labels that say several things.
+const SEVERAL: &str = r#"{"t":"%START_TIME%","req":"%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%","session":"%CONNECTION_ID%","tls.x":"%REQ(X-A)%",
+    "tls":{"v":"%DOWNSTREAM_TLS_VERSION%","who":["%DOWNSTREAM_PEER_URI_SAN%","%REQ(X-TENANT)%"],"x":"a","in":{"auth":"%DYNAMIC_METADATA(envoy.filters.http.rbac)%"}},
+    "why":"%RESPONSE_CODE_DETAILS%:%REQ(X-B)%|%RESPONSE_CODE%"}"#;
+
 /// What meshes are configured with: text formats; labels of JSON; other names of keys; all of these.
-fn configured() -> [DecodeOptions; 4] {
+fn configured() -> [DecodeOptions; 6] {
     const FORMATS: [&str; 6] = [
         r#"%START_TIME(%d/%b/%Y:%H:%M:%S %z)%|%REQ(:METHOD)%|%REQ(:PATH)%|"%REQ(USER-AGENT)%"|%RESPONSE_CODE%|%UPSTREAM_CLUSTER%|%DYNAMIC_METADATA(my.filter)%"#,
         r#"{"t":"%START_TIME%","p":"%REQ(:PATH)%","a":"%REQ(:AUTHORITY)%","c":%RESPONSE_CODE%,"d":%DURATION%}"#,
@@ -204,5 +209,11 @@ fn configured() -> [DecodeOptions; 4] {
     let mut all = text(true);
     all.fields = mapped.fields.clone();
     all.add_json_format(&labels, false).unwrap();
-    [text(false), json, mapped, all]
+    let several = |omits_empty| {
+        let format = JsonFormat::compile(&serde_json::from_str(SEVERAL).unwrap()).unwrap();
+        let mut options = DecodeOptions::default();
+        options.add_json_format(&format, omits_empty).unwrap();
+        options
+    };
+    [text(false), json, mapped, all, several(false), several(true)]
 }
