@@ -27,6 +27,7 @@ use crate::envelope::Node;
 use crate::extra::extra;
 use crate::field_map::Resolved;
 use crate::fields::Fields;
+use crate::format_string::Misfit;
 use crate::key::{Key, KeySet};
 use crate::line_format::{LineFormat, Told};
 use crate::log_type::{self, LogType};
@@ -96,12 +97,14 @@ fn decode_any(
     }
     match (configured, line.as_bytes().first()) {
         (Some(Ok(())), _) => {}
+        // a caller wrote some of it; no reading of it as JSON would be truer than the two that it has
+        (Some(Err(ambiguous @ Misfit::Ambiguous { .. })), Some(b'{')) if template => return Err(ambiguous.into()),
         (configured, Some(b'{')) => {
             let names = json::parse(line, options, &mut fields);
             if let (true, Some(Err(misfit))) = (template, configured) {
                 // what a caller wrote into it may have made it JSON of anything; its own keys may have other names
                 if names.is_err() || fields.get(Key::StartTime).is_none() {
-                    return Err(misfit);
+                    return Err(misfit.into());
                 }
                 fields.doubt();
                 fields.tell(Told { format: LineFormat::StringJson, ..fields.told() });
@@ -111,10 +114,11 @@ fn decode_any(
         }
         (configured, Some(b'[')) => {
             // whoever configures a format wants to hear where it does not fit
-            text::parse(line, &mut fields).map_err(|refusal| configured.and_then(Result::err).unwrap_or(refusal))?;
+            text::parse(line, &mut fields)
+                .map_err(|refusal| configured.and_then(Result::err).map_or(refusal, Into::into))?;
             fields.tell(Told::new(LineFormat::of_text(fields.carried()), false));
         }
-        (Some(Err(misfit)), _) => return Err(misfit),
+        (Some(Err(misfit)), _) => return Err(misfit.into()),
         (None, _) => {
             let detail = "neither a JSON object, nor Istio's text format (which starts with `[time] \"`), nor a line of ztunnel's; a mesh's \
                           own text format is given by --format-string or --mesh-config";

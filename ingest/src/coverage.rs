@@ -67,10 +67,11 @@ impl Coverage {
         Coverage::of(format.carries())
     }
 
-    /// What a JSON format carries that has not logged a line yet, by its operators, whatever its labels are called: one row.
+    /// What a JSON format carries that has not logged a line yet, by its operators, whatever its labels are called: one row. `omits_empty`: its
+    /// lines leave out what is null.
     #[must_use]
-    pub fn of_json_format(format: &JsonFormat) -> Coverage {
-        Coverage::of(format.carries())
+    pub fn of_json_format(format: &JsonFormat, omits_empty: bool) -> Coverage {
+        Coverage::of(if omits_empty { format.carries_omitting() } else { format.carries() })
     }
 
     fn of(keys: KeySet) -> Coverage {
@@ -143,10 +144,10 @@ mod tests {
     #[test]
     fn formats_carry_what_their_lines_will() {
         let text = Coverage::of_text_format(&TextFormat::compile(crate::format_string::known::ISTIO).unwrap());
-        let istio = Coverage::of_json_format(&JsonFormat::istio());
+        let istio = Coverage::of_json_format(&JsonFormat::istio(), false);
         assert_eq!(text, istio, "Istio's defaults differ in form only");
         let recommended: serde_json::Value = serde_json::from_str(crate::format::recommended()).unwrap();
-        let recommended = Coverage::of_json_format(&JsonFormat::compile(&recommended).unwrap());
+        let recommended = Coverage::of_json_format(&JsonFormat::compile(&recommended).unwrap(), true);
         assert_eq!(recommended, Coverage::of(KeySet::RECOMMENDED));
         for (column, in_istio, in_recommended) in [
             ("time", 1, 1),
@@ -162,7 +163,7 @@ mod tests {
         // the schema alone promises nothing here: the format is at hand
         let lie =
             JsonFormat::compile(&serde_json::json!({ "log_schema": "meshwarden/1", "s": "%RESPONSE_CODE%" })).unwrap();
-        let lie = Coverage::of_json_format(&lie);
+        let lie = Coverage::of_json_format(&lie, false);
         assert_eq!((lie.get("response_code"), lie.get("source_principal")), (1, 0));
     }
 

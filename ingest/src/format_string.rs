@@ -27,6 +27,7 @@ use thiserror::Error;
 
 use crate::key::{Key, KeySet};
 use crate::operator::{Operator, OperatorError, Piece, ValueClass, pieces};
+use crate::reject::{Refusal, RejectReason};
 
 pub use ambiguity::{Ambiguity, AmbiguityKind};
 
@@ -127,6 +128,12 @@ pub(crate) enum Misfit {
         /// The first operator whose value is in doubt.
         operator: String,
     },
+}
+
+impl From<Misfit> for Refusal {
+    fn from(misfit: Misfit) -> Refusal {
+        Refusal::new(RejectReason::BadTextFormat, misfit.to_string())
+    }
 }
 
 impl TextFormat {

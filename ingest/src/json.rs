@@ -92,10 +92,7 @@ pub(crate) fn parse<'a, 'o>(
                 values.fields.carry(KeySet::EMPTY.with(key));
                 values.value(key, Some(name), json)
             }
-            Resolved::Several(part) => {
-                values.fields.carry(part.keys());
-                values.part(part, json)
-            }
+            Resolved::Several(part) => values.part(part, json),
             Resolved::Unknown => values.keep(name, json),
         };
         read.map_err(not_json)?;

@@ -105,7 +105,8 @@ impl JsonFormat {
 
     fn of(object: &Map<String, Value>) -> JsonFormat {
         let mut labels = Vec::new();
-        let object = object.iter().map(|(name, value)| (name.clone(), Node::of(name, value, DEEPEST, &mut labels)));
+        let object =
+            object.iter().map(|(name, value)| (name.clone(), Node::of(name, value, (DEEPEST, false), &mut labels)));
         let mut format = JsonFormat { object: object.collect(), labels };
         format.one_label_per_key();
         format
@@ -215,7 +216,12 @@ impl JsonFormat {
 
     /// The canonical keys that every line of the format carries.
     pub(crate) fn carries(&self) -> KeySet {
-        self.fills().into_iter().filter_map(Key::from_name).fold(KeySet::EMPTY, KeySet::with)
+        KeySet::of_names(self.labels.iter().flat_map(Label::fills))
+    }
+
+    /// The same where its lines leave out what is empty: of a list nobody knows then which value is whose.
+    pub(crate) fn carries_omitting(&self) -> KeySet {
+        KeySet::of_names(self.labels.iter().filter(|label| !label.in_list).flat_map(Label::fills))
     }
 
     /// The form of the start time, if the format logs one.
@@ -288,16 +294,17 @@ impl JsonFormat {
 
 impl Node {
     /// Takes in the labels of a value.
-    fn of(name: &str, value: &Value, depth: usize, labels: &mut Vec<Label>) -> Node {
+    fn of(name: &str, value: &Value, (depth, in_list): (usize, bool), labels: &mut Vec<Label>) -> Node {
         let nested = depth < DEEPEST;
+        let in_list_below = in_list || value.is_array();
         let deeper = match (value, depth.checked_sub(1)) {
             (Value::Object(_) | Value::Array(_), Some(deeper)) => deeper,
             (value, _) => {
-                labels.push(Label::new(name, value, nested));
+                labels.push(Label::new(name, value, nested, in_list));
                 return Node::Label(labels.len() - 1);
             }
         };
-        let mut of = |place: &str, value| Node::of(&format!("{name}.{place}"), value, deeper, labels);
+        let mut of = |place: &str, value| Node::of(&format!("{name}.{place}"), value, (deeper, in_list_below), labels);
         match value {
             Value::Array(list) => {
                 Node::List((0..).zip(list).map(|(n, value): (usize, _)| of(&n.to_string(), value)).collect())

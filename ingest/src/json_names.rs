@@ -10,12 +10,14 @@ use std::collections::HashSet;
 
 use crate::field_map::{FieldMap, FieldMapError};
 use crate::json_format::JsonFormat;
-use crate::key::KeySet;
+use crate::key::{Key, KeySet};
 
 /// The names of every configured JSON format, and those that hold for any other line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct JsonNames {
     formats: Vec<OfFormat>,
+    /// Istio's default and the recommended format, if a configured one has a name of theirs for something else.
+    known: Vec<OfFormat>,
     /// Every meaning that a name has somewhere: of what is put around a line it matters only that a key is a record's.
     any: FieldMap,
 }
@@ -56,10 +58,15 @@ impl JsonNames {
         let never_null = format.never_null();
         let required = names(&|name| !omits_empty || never_null.contains(name));
         let (labels, original_path_first) = (names(&|_| true), format.prefers_original_path());
-        let carries = if omits_empty { format.carries() } else { KeySet::EMPTY };
+        let carries = if omits_empty { format.carries_omitting() } else { KeySet::EMPTY };
         let names = OfFormat { map, labels, original_path_first, carries, required };
         // providers often share a format
         if !self.formats.contains(&names) {
+            // where a label has a known format's name and another meaning, lines of that format are not this one's
+            let bends = |key: &&Key| names.map.resolve(key.name()) != own.resolve(key.name());
+            if self.known.is_empty() && Key::ALL.iter().any(|key| bends(&key)) {
+                self.known = OfFormat::known(own);
+            }
             self.formats.push(names);
         }
         Ok(())
@@ -68,7 +75,7 @@ impl JsonNames {
     /// The names of a line that has these keys.
     pub(crate) fn of<'n>(&'n self, own: &'n FieldMap, has: impl Fn(&str) -> bool) -> LineNames<'n> {
         let count = |labels: &HashSet<String>| labels.iter().filter(|label| has(label)).count();
-        let best = self.formats.iter().filter_map(|format| {
+        let best = self.formats.iter().chain(&self.known).filter_map(|format| {
             let missing = format.required.len() - count(&format.required);
             (missing * 2 <= format.required.len()).then(|| (missing, std::cmp::Reverse(count(&format.labels)), format))
         });
@@ -77,7 +84,9 @@ impl JsonNames {
         match fitting.split_first() {
             Some(((missing, present, format), others)) => {
                 let alike = others.iter().take_while(|(m, p, _)| (m, p) == (missing, present));
-                let rivals = alike.filter(|(.., other)| format.means_other_than(other, &has));
+                // what the mesh's configuration says goes before what meshes write without one
+                let configured = |format: &OfFormat| self.formats.contains(format);
+                let rivals = alike.filter(|(.., other)| configured(other) && format.means_other_than(other, &has));
                 let rivals = rivals.map(|(.., other)| &other.map).collect();
                 let OfFormat { map, original_path_first, carries, .. } = format;
                 let (original_path_first, carries) = (*original_path_first, *carries);
@@ -100,6 +109,20 @@ impl JsonNames {
 }
 
 impl OfFormat {
+    /// The formats that meshes write without a configuration of their own; any key that may be null may be missing.
+    fn known(own: &FieldMap) -> Vec<OfFormat> {
+        let recommended = serde_json::from_str(crate::format::recommended()).ok();
+        let recommended = recommended.and_then(|format| JsonFormat::compile(&format).ok());
+        let of = |format: JsonFormat| OfFormat {
+            map: own.clone(),
+            labels: format.names().map(str::to_owned).collect(),
+            original_path_first: false,
+            carries: KeySet::EMPTY,
+            required: format.never_null().into_iter().map(str::to_owned).collect(),
+        };
+        [Some(JsonFormat::istio()), recommended].into_iter().flatten().map(of).collect()
+    }
+
     /// Whether a key of the line means something else by the other format.
     fn means_other_than(&self, other: &OfFormat, has: impl Fn(&str) -> bool) -> bool {
         let labels = self.labels.union(&other.labels).filter(|label| has(label));
@@ -130,7 +153,7 @@ impl LineNames<'_> {
     pub(crate) fn depend_on(&self, key: &str) -> bool {
         match self.names.formats.as_slice() {
             [] => false,
-            [only] => only.required.contains(key),
+            [only] if self.names.known.is_empty() => only.required.contains(key),
             _ => true,
         }
     }
@@ -141,7 +164,6 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
     use crate::field_map::Resolved;
-    use crate::key::Key;
 
     fn format(json: &str) -> JsonFormat {
         JsonFormat::compile(&serde_json::from_str(json).unwrap()).unwrap()
@@ -195,6 +217,26 @@ mod tests {
         let other = r#"{"t":"%START_TIME%","who":"%REQ(USER-AGENT)%","c":"%DURATION%"}"#;
         names.add(&own, &format(other), false).unwrap();
         assert_eq!(tied(&names), 1);
+    }
+
+    #[test]
+    fn lines_of_a_known_format_keep_its_names() {
+        let own = FieldMap::default();
+        let mut names = JsonNames::default();
+        let slim = format(r#"{"start_time":"%START_TIME%","response_code":"%RESPONSE_CODE%","path":"%REQ(X-PATH)%"}"#);
+        names.add(&own, &slim, false).unwrap();
+        let istio = JsonFormat::istio();
+        let of_istio: Vec<&str> = istio.names().collect();
+        let of = |keys: &[&str]| match names.of(&own, |key| keys.contains(&key)).map.resolve("path") {
+            Resolved::Canonical(Key::Path) => "the path",
+            Resolved::Unknown => "something else",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of(&of_istio), "the path");
+        assert_eq!(of(&["start_time", "response_code", "path"]), "something else");
+        // a shipper's keys beside them
+        assert_eq!(of(&["start_time", "response_code", "path", "kubernetes", "stream"]), "something else");
+        assert!(names.of(&own, |key| of_istio.contains(&key)).rivals.is_empty());
     }
 
     #[test]

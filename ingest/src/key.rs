@@ -131,6 +131,11 @@ impl KeySet {
         set
     }
 
+    /// The keys of these names.
+    pub(crate) fn of_names<'n>(names: impl Iterator<Item = &'n str>) -> KeySet {
+        names.filter_map(Key::from_name).fold(KeySet::EMPTY, KeySet::with)
+    }
+
     /// This set and `key`.
     pub(crate) const fn with(self, key: Key) -> KeySet {
         KeySet(self.0 | 1 << key as u8)

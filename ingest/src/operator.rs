@@ -97,6 +97,9 @@ impl Operator {
     /// Whether it is a path in whose place a caller may put another: `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%`, as Istio's default formats have it.
     #[must_use]
     pub fn prefers_original_path(&self) -> bool {
+        if &*self.name == "PATH" {
+            return matches!(self.argument().split_once(':').map(|(_, which)| which), None | Some("ORIG_OR_PATH"));
+        }
         let (first, other) = self.headers();
         matches!(&*self.name, "REQ" | "REQ_WITHOUT_QUERY")
             && first == "x-envoy-original-path"
@@ -147,7 +150,10 @@ impl Operator {
     /// The names of the headers, or of the query's parameter, that the operator's value is of.
     pub(crate) fn of_names(&self) -> impl Iterator<Item = &str> {
         let named = matches!(&*self.name, "REQ" | "REQ_WITHOUT_QUERY" | "RESP" | "TRAILER" | "QUERY_PARAM");
-        self.argument().split('?').filter(move |_| named)
+        // request.headers['authorization']: whatever is quoted may be a header
+        let quoted = &*self.name == "CEL";
+        let names = self.argument().split('?').filter(move |_| named);
+        names.chain(self.argument().split(['\'', '"']).skip(1).step_by(2).filter(move |_| quoted))
     }
 
     /// Reads the operator at the start of `text`, and says how many bytes it takes. `None`: there is none.

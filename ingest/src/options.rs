@@ -219,7 +219,7 @@ mod tests {
     fn secrets_by_what_a_format_reads() {
         let json = serde_json::json!({
             "ts": "%START_TIME%", "x": "%REQ(AUTHORIZATION)%", "w": "%RESP(SET-COOKIE)%", "k": "%REQ(X-TENANT)%",
-            "both": "Bearer %REQ(X-A?X-API-KEY)%",
+            "both": "Bearer %REQ(X-A?X-API-KEY)%", "cel": "%CEL(request.headers['authorization'])%",
         });
         let mut options = DecodeOptions::default();
         options.add_json_format(&JsonFormat::compile(&json).unwrap(), false).unwrap();
@@ -234,8 +234,8 @@ mod tests {
             assert_eq!(extra.value(0), extra.value(2));
             extra.value(1).to_owned()
         };
-        let line = r#"{"ts":"2026-11-22T14:39:24.727Z","x":"Bearer abc","w":"sid=abc","k":"abc","both":"Bearer abc"}"#;
-        let redacted = r#"{"both":"[redacted]","k":"abc","w":"[redacted]","x":"[redacted]"}"#;
+        let line = r#"{"ts":"2026-11-22T14:39:24.727Z","x":"Bearer abc","w":"sid=abc","k":"abc","both":"Bearer abc","cel":"Bearer abc"}"#;
+        let redacted = r#"{"both":"[redacted]","cel":"[redacted]","k":"abc","w":"[redacted]","x":"[redacted]"}"#;
         assert_eq!(extra(&format!("{line}\n")), redacted);
         let line = "2026-11-22T14:39:24.727Z \"sid=abc\" \"abc\" \"abc\"\n";
         let redacted = r#"{"query_param(token)":"[redacted]","req(cookie)":"[redacted]","req(x-tenant)":"abc"}"#;

@@ -234,8 +234,14 @@ impl Default for Redaction {
 
 /// Whether a text has what every secret in a URL has.
 #[inline]
-pub(crate) fn may_be_secret(text: &str) -> bool {
-    may_be_credentials(text) || has_any(text.as_bytes(), *b"=%J@")
+fn may_be_secret(text: &str) -> bool {
+    may_be_credentials(text) || has_any(text.as_bytes(), *b"=%J@:")
+}
+
+/// The same of a text that mostly is an address or a number: a header or a member of JSON has a blank or a quote beside its `:`.
+#[inline]
+pub(crate) fn may_be_secret_beside_a_port(text: &str) -> bool {
+    may_be_credentials(text) || has_any(text.as_bytes(), *b"=%J@ \"")
 }
 
 /// Whether a text starts as the names of authentication schemes do.
@@ -246,7 +252,7 @@ fn may_be_credentials(text: &str) -> bool {
 
 /// Whether one of the bytes stands in a text. Most texts are short, so a call for each would cost more than looking.
 #[inline]
-fn has_any(text: &[u8], bytes: [u8; 4]) -> bool {
+fn has_any<const N: usize>(text: &[u8], bytes: [u8; N]) -> bool {
     let is_one = |byte: &u8| bytes.iter().fold(false, |found, one| found | (byte == one));
     // a whole chunk without a branch is one of vectors
     let any = |chunk: &[u8; 16]| chunk.iter().fold(false, |found, byte| found | is_one(byte));
@@ -281,8 +287,8 @@ fn url_or_words<'a>(value: &'a str, names: &Names) -> Cow<'a, str> {
 /// JWTs first: what they leave behind may end a name, never the other way round.
 #[inline]
 fn url<'a>(value: &'a str, names: &Names) -> Cow<'a, str> {
-    // a parameter has a `=`, percent-encoded or not, a JWT has a `J`, a user's part an `@`, and credentials start with their scheme: most paths
-    // have none of them
+    // a parameter has a `=`, percent-encoded or not, a JWT has a `J`, a user's part an `@`, a header and a member of JSON a `:`, and credentials start
+    // with their scheme: most paths have none of them
     if !may_be_secret(value) {
         return Cow::Borrowed(value);
     }

@@ -163,8 +163,7 @@ impl Shape {
                 Resolved::Unknown => Feeds::Extra(layout.add(name)),
                 Resolved::Several(part) if fed.meets(part.keys()) => return None,
                 Resolved::Several(part) => {
-                    carries = part.keys();
-                    fed = fed.union(carries);
+                    fed = fed.union(part.keys());
                     Feeds::Several(Place::of(part, &mut layout))
                 }
                 // two names for one key: which of them wins is the general parser's to say
@@ -202,7 +201,7 @@ impl Shape {
     fn read<'a>(&mut self, line: &'a str, budget: &mut Budget, max_nesting: usize, slots: &mut Slots<'a>) -> Fit {
         let bytes = line.as_bytes();
         let mut carried = KeySet::EMPTY;
-        let Seen { mut present, mut quoted, mut dashed, mut of_texts } = Seen::default();
+        let Seen { mut present, mut quoted, mut dashed, mut of_texts, .. } = Seen::default();
         let mut at = 0;
         let mut separator = b'{';
         let mut next = 0;
@@ -245,6 +244,7 @@ impl Shape {
                 at = end;
                 present = present.union(seen.present);
                 quoted = quoted.union(seen.quoted);
+                carried = carried.union(seen.carried);
                 dashed = dashed.union(seen.dashed);
                 of_texts = of_texts.union(seen.of_texts);
                 continue;

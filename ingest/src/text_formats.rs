@@ -15,7 +15,6 @@ use crate::fields::{Field, Fields, is_null};
 use crate::format_string::{Misfit, Read, Target, TextFormat, known};
 use crate::key::{Key, KeySet};
 use crate::line_format::{LineFormat, Told};
-use crate::reject::{Refusal, RejectReason};
 use crate::slots::{Layout, Slots};
 
 /// The formats of one input.
@@ -180,7 +179,7 @@ pub(crate) fn plain<'a>(
     line: &'a str,
     configured: &[TextFormat],
     fields: &mut Fields<'a>,
-) -> Option<Result<(), Refusal>> {
+) -> Option<Result<(), Misfit>> {
     let mut misfit: Option<Misfit> = None;
     for format in configured {
         let spans = match format.read_plain(line) {
@@ -208,5 +207,5 @@ pub(crate) fn plain<'a>(
         }
         return Some(Ok(()));
     }
-    misfit.map(|misfit| Err(Refusal::new(RejectReason::BadTextFormat, misfit.to_string())))
+    misfit.map(Err)
 }

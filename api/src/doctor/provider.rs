@@ -82,7 +82,7 @@ pub(crate) fn examine(provider: &Provider, pack: &Pack) -> ProviderReport {
             several.join(", ")
         )));
     }
-    if let Some(coverage) = format.coverage() {
+    if let Some(coverage) = format.coverage(provider.omit_empty_values) {
         report.lacks = recommended().into_iter().filter(|key| !report.fills.contains(key)).collect();
         report.detections = eyes(pack, &coverage, format.queries());
         format.notes(provider, &mut notes);
@@ -133,11 +133,11 @@ impl Format {
     }
 
     /// Of an OTLP record a column is carried by its body or its attributes; the better of the two is shown.
-    fn coverage(&self) -> Option<Coverage> {
+    fn coverage(&self, omits_empty: bool) -> Option<Coverage> {
         let carried =
             |coverage: &Coverage| ingest::schema::ACCESS_LOGS.iter().map(|c| coverage.get(c.name)).sum::<u64>();
         let text = self.text.as_ref().map(Coverage::of_text_format);
-        let json = self.json.as_ref().map(Coverage::of_json_format);
+        let json = self.json.as_ref().map(|json| Coverage::of_json_format(json, omits_empty));
         text.into_iter().chain(json).max_by_key(carried)
     }
 
@@ -224,6 +224,12 @@ fn label_notes(label: &Label, provider: &Provider, notes: &mut Vec<Note>) {
         if provider.kind == ProviderKind::OpenTelemetry {
             notes.push(Note::wrong(format!("attribute {name}: Istio sends an empty string for an object or a list")));
         }
+    }
+    if label.in_list && provider.omit_empty_values && matches!(label.used, LabelUse::Key(_) | LabelUse::Mixed(_)) {
+        notes.push(Note::risk(format!(
+            "label {name} stands in a list, from which omitEmptyValues drops what is empty: then nobody knows which value is whose, its columns are null, and \
+             the row has the signal ambiguous; an object has names"
+        )));
     }
     if let Some(format) = &label.text {
         notes.extend(format.ambiguities().into_iter().map(|Ambiguity { operator, literal, caller_controlled, .. }| {

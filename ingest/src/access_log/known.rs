@@ -11,10 +11,10 @@ use std::borrow::Cow;
 use crate::batch::BatchBuilder;
 use crate::edge::{self, Edge};
 use crate::endpoints::{Addresses, Endpoints};
-use crate::fields::integer;
+use crate::fields::{integer, json_string};
 use crate::key::{KEY_COUNT, Key, KeySet};
 use crate::options::DecodeOptions;
-use crate::redact::{Redaction, may_be_secret};
+use crate::redact::{Redaction, may_be_secret_beside_a_port};
 use crate::schema::Col;
 use crate::slots::{Layout, Slots};
 use crate::time;
@@ -132,10 +132,10 @@ pub(crate) fn write(
     let left = slots.present().without(taken.union(ends.taken));
     if level.has(Col::Extra) && (!left.is_empty() || slots.has_rest()) {
         scratch.clear();
-        let unsure = left.without(edge.harmless).iter().any(|key| {
-            let may_be = |text| may_be_secret(text) || (!Redaction::PROXYS_OWN.has(key) && text.contains(':'));
-            !HARMLESS.has(key) || slots.get(key).is_some_and(may_be)
-        });
+        let unsure = left
+            .without(edge.harmless)
+            .iter()
+            .any(|key| !HARMLESS.has(key) || slots.get(key).is_some_and(may_be_secret_beside_a_port));
         slots.write_extra((left, unsure), layout, redaction, scratch);
         match slots.has_rest() || unsure {
             true => rows.text(Col::Extra, &redaction.json(scratch)),
@@ -148,11 +148,7 @@ pub(crate) fn write(
 
 /// Whether there is no secret in a value, should it come into `extra`.
 pub(crate) fn is_harmless(slots: &Slots<'_>, key: Key, redaction: &Redaction) -> bool {
-    let kept = |text: &str| matches!(redaction.of(key, text), Cow::Borrowed(_)) && !may_be_secret(text);
-    match slots.get(key) {
-        Some(text) if text.starts_with(['{', '[']) => {
-            matches!(redaction.of(key, text), Cow::Borrowed(_)) && matches!(redaction.json(text), Cow::Borrowed(_))
-        }
-        text => text.is_none_or(kept),
-    }
+    let Some(text) = slots.get(key) else { return true };
+    let json = if text.starts_with(['{', '[']) { Cow::Borrowed(text) } else { json_string(text) };
+    matches!(redaction.of(key, text), Cow::Borrowed(_)) && matches!(redaction.json(&json), Cow::Borrowed(_))
 }

@@ -229,7 +229,7 @@ impl<'t> Content<'t> {
 fn of_journal<'t>(json: &str) -> Result<Cow<'t, [u8]>, Refusal> {
     if json == "null" {
         let detail = "journalctl leaves out a MESSAGE of more than 4096 bytes; export with --all";
-        return Err(Refusal::new(RejectReason::NotAnAccessLog, detail));
+        return Err(Refusal::new(RejectReason::LineTooLong, detail));
     }
     serde_json::from_str::<Vec<u8>>(json).map(Cow::Owned).map_err(|_| {
         let detail = format!("MESSAGE of a journal entry is neither a string nor a list of bytes: `{}`", shown(json));

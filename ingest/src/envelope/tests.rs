@@ -167,7 +167,7 @@ fn json_around_the_line() {
             format!("record {TEXT} container=/my_envoy"),
         ),
         (r#"{"MESSAGE":[91,50,48,255],"_HOSTNAME":"h"}"#.to_owned(), "record [20\u{fffd} host=h".to_owned()),
-        (r#"{"MESSAGE":null,"_HOSTNAME":"h"}"#.to_owned(), "not_an_access_log".to_owned()),
+        (r#"{"MESSAGE":null,"_HOSTNAME":"h"}"#.to_owned(), "line_too_long".to_owned()),
         (r#"{"MESSAGE":["a","b"],"_HOSTNAME":"h"}"#.to_owned(), "not_an_access_log".to_owned()),
         (r#"{"MESSAGE":[256],"_HOSTNAME":"h"}"#.to_owned(), "not_an_access_log".to_owned()),
         // the record as an object: byte for byte, and only if it is one

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::{Pairs, Values, text_of};
 use crate::fields::{Fields, is_null};
 use crate::format_string::TextFormat;
-use crate::key::Key;
+use crate::key::{Key, KeySet};
 use crate::parts::{Part, What, Word};
 use crate::rbac;
 
@@ -19,6 +19,10 @@ impl<'a> Values<'_, 'a> {
     /// Reads a value that says several things.
     pub(super) fn part(&mut self, part: &Part, json: &'a str) -> serde_json::Result<()> {
         let name = || Cow::Owned(part.name.clone());
+        // what an object or a list has is carried when it is there
+        if matches!(part.what, What::Key(_) | What::Text(..)) {
+            self.fields.carry(part.keys());
+        }
         match (&part.what, json.as_bytes().first()) {
             (_, Some(b'n')) => {}
             (What::Key(key), _) => self.value(*key, Some(name()), json)?,
@@ -44,6 +48,9 @@ impl<'a> Values<'_, 'a> {
             (What::List(parts), Some(b'[')) => {
                 let values: Vec<&RawValue> = serde_json::from_str(json)?;
                 if values.len() != parts.len() {
+                    // Envoy leaves nulls out of a list where it omits what is empty: nobody knows which value is whose
+                    self.fields.doubt();
+                    self.denials(part.keys(), json);
                     return self.keep(name(), json);
                 }
                 for (part, raw) in parts.iter().zip(values) {
@@ -54,7 +61,7 @@ impl<'a> Values<'_, 'a> {
                 let text = text_of(json)?;
                 if !is_null(&text) && !self.words(format, words, text) {
                     self.fields.doubt();
-                    self.denials(words, &text_of(json)?);
+                    self.denials(part.keys(), &text_of(json)?);
                     self.keep(name(), json)?;
                 }
             }
@@ -74,9 +81,9 @@ impl<'a> Values<'_, 'a> {
     }
 
     /// Of a text that cannot be read: whatever in it says that a policy denied the request counts, wherever the value ends.
-    fn denials(&mut self, words: &[Word], text: &str) {
+    fn denials(&mut self, keys: KeySet, text: &str) {
         let details = [Key::ResponseCodeDetails, Key::ConnectionTerminationDetails];
-        for key in details.into_iter().filter(|key| words.iter().any(|word| word.key == Some(*key))) {
+        for key in details.into_iter().filter(|key| keys.has(*key)) {
             for denial in rbac::denials(text) {
                 self.fields.repeat(key, Cow::Owned(denial.to_owned()));
             }

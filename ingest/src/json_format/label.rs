@@ -19,6 +19,8 @@ pub struct Label {
     pub used: LabelUse,
     /// It stands in an object or a list.
     pub nested: bool,
+    /// It stands in a list: where empty values are omitted, nobody knows which of its values is whose.
+    pub in_list: bool,
     /// What reads it, if it holds operators and text.
     pub text: Option<TextFormat>,
 }
@@ -42,9 +44,15 @@ pub enum LabelUse {
 }
 
 impl Label {
-    pub(super) fn new(name: &str, value: &Value, nested: bool) -> Label {
-        let mut label =
-            Label { name: name.to_owned(), operators: Vec::new(), used: LabelUse::Literal, nested, text: None };
+    pub(super) fn new(name: &str, value: &Value, nested: bool, in_list: bool) -> Label {
+        let mut label = Label {
+            name: name.to_owned(),
+            operators: Vec::new(),
+            used: LabelUse::Literal,
+            nested,
+            in_list,
+            text: None,
+        };
         label.used = match value {
             Value::Object(_) | Value::Array(_) => LabelUse::Invalid("nested too deeply".to_owned()),
             Value::Null | Value::Bool(_) | Value::Number(_) => LabelUse::Literal,

@@ -153,10 +153,10 @@ impl Values<'_> {
         let before = self.text.get(self.from..equals)?;
         let separator = before.iter().enumerate().rposition(|(at, byte)| match self.kind {
             Kind::Url { path_end } => separates(*byte) || *byte == b'/' && self.from + at < path_end,
-            Kind::Raw => separates(*byte) || ends_raw(*byte),
+            Kind::Raw => separates(*byte) || ends_raw(*byte) || matches!(byte, b'`' | b'('),
         });
         match separator.and_then(|at| Some((before.get(at)?, before.get(at + 1..)?))) {
-            Some((b' ', name)) => Some((name, Opened::Text)),
+            Some((b' ' | b'`' | b'(', name)) => Some((name, Opened::Text)),
             Some((byte, name)) => (*byte == b'"' || !ends_raw(*byte)).then_some((name, Opened::Url)),
             None if self.opens => Some((before, Opened::Url)),
             None => (self.kind == Kind::Raw && self.from == 0).then_some((before, Opened::Text)),

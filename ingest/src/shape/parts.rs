@@ -31,6 +31,8 @@ pub(super) enum Feed {
 /// The keys of values that were read.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
+    /// Those that the line has, null or not.
+    pub(super) carried: KeySet,
     pub(super) present: KeySet,
     pub(super) quoted: KeySet,
     /// Those that have `"-"`.
@@ -126,6 +128,14 @@ impl Place {
         seen: &mut Seen,
     ) -> Option<usize> {
         let (value, end) = value::value(line, at)?;
+        match self {
+            Place::Key(key) => seen.carried = seen.carried.with(*key),
+            Place::Text(_, feeds) => {
+                let keys = feeds.iter().filter_map(|feed| if let Feed::Key(key) = feed { Some(*key) } else { None });
+                seen.carried = keys.fold(seen.carried, KeySet::with);
+            }
+            Place::Extra(_) | Place::Object(_) | Place::List(_) => {}
+        }
         let text = match (value, self) {
             (Value::Null, _) => return Some(end),
             (Value::String(text), Place::Text(format, feeds)) if !is_null(text) => {

@@ -166,10 +166,16 @@ fn a_configured_template_that_a_caller_wrote_into_proves_nothing() {
         // two readings
         (line(&format!(r#"/","response_code":1,"user_agent":"x",{san},"y":"z"#), "curl/8"), true),
     ] {
-        let columns = columns_with(&line, &options).unwrap();
+        let columns = match columns_with(&line, &options) {
+            Ok(columns) => columns,
+            Err(refusal) => {
+                assert!(doubtful && refusal.reason == RejectReason::BadTextFormat, "{line}\n{refusal:?}");
+                continue;
+            }
+        };
         let verified = columns.get("identity_verified").is_some_and(|verified| verified == "true");
         let ambiguous = columns["signals"].parse::<i64>().unwrap() & crate::schema::signals::AMBIGUOUS != 0;
-        assert_eq!((verified, ambiguous), (false, doubtful), "{line}\n{columns:#?}");
+        assert_eq!((verified, ambiguous, doubtful), (false, false, false), "{line}\n{columns:#?}");
     }
 }
 
@@ -195,4 +201,35 @@ fn a_template_is_no_line_of_ztunnels() {
     );
     let refusal = columns_with(&line, &configured).unwrap_err();
     assert_eq!(refusal.reason, RejectReason::BadTextFormat, "{refusal:?}");
+}
+
+/// A list from which Envoy dropped a null.
+#[test]
+fn a_denial_in_a_list_that_lacks_a_value_is_one() {
+    let labels = r#"{"t":"%START_TIME%","code":"%RESPONSE_CODE%","s":["%RESPONSE_CODE_DETAILS%","%REQ(USER-AGENT)%"]}"#;
+    let format = crate::JsonFormat::compile(&serde_json::from_str(labels).unwrap()).unwrap();
+    let mut options = DecodeOptions::default();
+    options.add_json_format(&format, true).unwrap();
+    let line = r#"{"code":403,"s":["rbac_access_denied_matched_policy[none]"],"t":"2026-11-22T14:39:24.727Z"}"#;
+    let columns = columns_with(line, &options).unwrap();
+    assert_eq!((columns["rbac_decision"].as_str(), columns["signals"].as_str()), ("deny", "17"));
+    let mut decoder = crate::Decoder::new(options.into(), "in", DateTime::UNIX_EPOCH);
+    decoder.push(format!("{line}\n").repeat(3).as_bytes());
+    let batch = decoder.finish().unwrap();
+    let carried = |column| batch.coverage.get(column);
+    assert_eq!((carried("response_code"), carried("response_code_details"), carried("user_agent")), (3, 0, 0));
+}
+
+/// `%PATH%` is the original one, where there is one, as Envoy 1.40 writes it.
+#[test]
+fn a_path_operator_that_prefers_the_original() {
+    for (operator, claimed) in [("%PATH%", true), ("%PATH(NQ:ORIG_OR_PATH)%", true), ("%PATH(NQ:PATH)%", false)] {
+        let labels = format!(r#"{{"t":"%START_TIME%","c":"%UPSTREAM_CLUSTER%","p":"{operator}"}}"#);
+        let format = crate::JsonFormat::compile(&serde_json::from_str(&labels).unwrap()).unwrap();
+        let mut options = DecodeOptions::default();
+        options.add_json_format(&format, false).unwrap();
+        let line = r#"{"t":"2026-11-22T14:39:24.727Z","c":"inbound|8080||","p":"/healthz"}"#;
+        let columns = columns_with(line, &options).unwrap();
+        assert_eq!(columns.get("claims").is_some_and(|claims| claims.contains("path")), claimed, "{operator}");
+    }
 }

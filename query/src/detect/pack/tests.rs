@@ -116,7 +116,7 @@ async fn what_a_format_lets_detections_see_before_it_logs_a_line() {
         let shown = |(detection, sight): (Arc<Detection>, Sight)| format!("{} {}", detection.header.id, sight.as_str());
         pack.sights(coverage).into_iter().map(shown).collect()
     };
-    let istio = Coverage::of_json_format(&ingest::JsonFormat::istio());
+    let istio = Coverage::of_json_format(&ingest::JsonFormat::istio(), false);
     assert_eq!(
         sights(&istio),
         [
