@@ -8,7 +8,7 @@ pub(crate) const SAMPLE_BYTES: usize = 64 << 10;
 /// Why a line is a reject. The names ([`RejectReason::as_str`]) are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RejectReason {
-    /// Longer than `max_line_bytes`.
+    /// Longer than `max_line_bytes`; or so long that journalctl left it out.
     LineTooLong,
     /// Not UTF-8. Envoy's JSON always is; its text format passes on a header's bytes and is then read as Latin-1.
     NotUtf8,
