@@ -77,7 +77,7 @@ impl DecodeOptions {
 
     /// What `extra` keeps under a name that says nothing is a secret all the same if the operator reads one.
     fn keep_secret<'o>(&mut self, name: &str, operators: impl IntoIterator<Item = &'o Operator>) {
-        let secret = operators.into_iter().flat_map(Operator::of_names).any(|name| self.redaction.is_secret(name));
+        let secret = operators.into_iter().any(|operator| self.redaction.hides(operator));
         if secret && !self.redaction.is_secret(name) {
             self.redaction.add_label(name);
         }

@@ -30,6 +30,7 @@ mod user;
 use std::borrow::Cow;
 
 use crate::key::{Key, KeySet};
+use crate::operator::Operator;
 use names::Names;
 use splice::{splice, then};
 
@@ -165,6 +166,12 @@ impl Redaction {
     /// Whether the value of a header, or of a query's parameter, of that name is a secret.
     pub(crate) fn is_secret(&self, name: &str) -> bool {
         self.names.as_ref().is_some_and(|names| names.parameter(name.as_bytes()))
+    }
+
+    /// Whether an operator reads a header, or a query's parameter, whose value is a secret.
+    #[must_use]
+    pub fn hides(&self, operator: &Operator) -> bool {
+        operator.of_names().any(|name| self.is_secret(name))
     }
 
     /// A format keeps a secret under that key: as a member of JSON, not as a parameter.

@@ -3,23 +3,14 @@
 //! meshwarden takes secrets out of what it keeps (query parameters, JWTs); whoever reads the log file itself still reads them.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use ingest::Operator;
+use ingest::{Operator, Redaction};
 
 use super::Note;
 
-/// Headers that are secrets.
-const HEADERS: [&str; 9] = [
-    "authorization",
-    "cookie",
-    "proxy-authorization",
-    "set-cookie",
-    "x-api-key",
-    "x-auth-token",
-    "x-csrf-token",
-    "x-forwarded-access-token",
-    "x-forwarded-client-cert",
-];
+/// What is redacted by default is what should not be in the file.
+static REDACTION: LazyLock<Redaction> = LazyLock::new(Redaction::default);
 
 /// What of a request an operator reveals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,9 +33,7 @@ pub(crate) fn revealed(operator: &Operator) -> Option<Reveals> {
     let headers: Vec<String> = argument.split('?').map(str::to_ascii_lowercase).collect();
     let named = |name: &str| headers.iter().any(|header| header == name);
     match operator.name() {
-        "REQ" | "REQ_WITHOUT_QUERY" | "RESP" | "TRAILER" if HEADERS.iter().any(|name| named(name)) => {
-            Some(Reveals::Secret)
-        }
+        _ if REDACTION.hides(operator) || named("x-forwarded-client-cert") => Some(Reveals::Secret),
         "REQ" if named(":path") || named("x-envoy-original-path") => Some(Reveals::Query),
         "REQ" if named("referer") => Some(Reveals::Referer),
         "QUERY_PARAM" | "QUERY_PARAMS" => Some(Reveals::Query),
@@ -109,7 +98,12 @@ mod tests {
             ("%REQ(:PATH)%", Some(Reveals::Query)),
             ("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%", Some(Reveals::Query)),
             ("%REQ(REFERER)%", Some(Reveals::Referer)),
-            ("%QUERY_PARAM(token)%", Some(Reveals::Query)),
+            ("%REQ(X-SESSION-TOKEN)%", Some(Reveals::Secret)),
+            ("%REQ(X-USER-PASSWORD)%", Some(Reveals::Secret)),
+            ("%CEL(request.headers['authorization'])%", Some(Reveals::Secret)),
+            ("%CEL(request.headers['x-tenant'])%", None),
+            ("%QUERY_PARAM(token)%", Some(Reveals::Secret)),
+            ("%QUERY_PARAM(page)%", Some(Reveals::Query)),
             ("%PATH%", Some(Reveals::Query)),
             ("%PATH(WQ:ORIG)%", Some(Reveals::Query)),
             ("%PATH(NQ:PATH)%", None),
