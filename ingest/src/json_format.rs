@@ -8,7 +8,7 @@
 //!
 //! Envoy's `json_format` and Istio's `labels` are the same: an object whose strings hold operators, at any depth. A label that is exactly
 //! one operator maps to the canonical key that the operator feeds; at the top level the pairs are fit for a [`FieldMap`](crate::FieldMap).
-//! Whatever says several things (an object, a list, text with several operators) is read by its [`Part`]s.
+//! Whatever says several things (an object, a list, text with several operators) is read by its parts.
 
 mod label;
 
