@@ -91,8 +91,8 @@ fn decode_any(
     let configured = text_formats::plain(whole, options.text_formats(), &mut fields);
     // a configured format may begin with what a caller says, and that like a line of ztunnel's; a template may hold keys of a caller's
     let template = text_formats::is_of_a_template(whole, options.text_formats());
-    let is_ours = matches!(configured, Some(Ok(()))) || template || has_the_time(line, options);
-    if !is_ours && crate::ztunnel::looks_like(line) {
+    let may_be_ztunnels = !matches!(configured, Some(Ok(()))) && !template && crate::ztunnel::looks_like(line);
+    if may_be_ztunnels && !has_the_time(line, options) {
         return ztunnel_line(line, node, context, row).map(|()| LineFormat::of_ztunnel(line));
     }
     match (configured, line.as_bytes().first()) {
