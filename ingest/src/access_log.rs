@@ -48,6 +48,8 @@ pub(crate) struct Context<'a> {
     /// The line's number, from 1.
     pub(crate) line: u64,
     pub(crate) received_at: DateTime<Utc>,
+    /// When the line was written, as what it came in says.
+    pub(crate) written: Option<&'a str>,
 }
 
 /// What a row was derived from, and what its edge has to know.
@@ -287,7 +289,7 @@ struct Line<'a> {
 }
 
 fn row_of<'a>(fields: &'a Fields<'a>, context: &Context<'a>, row: &mut Row<'a>) -> Result<Derived, Refusal> {
-    let started = start_time(fields, context.options)?;
+    let started = start_time(fields, context)?;
     for (key, column) in TEXTS {
         row.set_text(*column, fields.take(*key));
     }
@@ -399,15 +401,36 @@ impl<'a> Line<'a> {
     }
 }
 
-fn start_time(fields: &Fields<'_>, options: &DecodeOptions) -> Result<i64, Refusal> {
-    let text = fields.take(Key::StartTime).ok_or_else(|| {
-        let detail = "no start_time; if the format calls it otherwise, map that key to start_time";
-        Refusal::new(RejectReason::NotAnAccessLog, detail)
-    })?;
-    options.start_time(text).ok_or_else(|| {
-        let forms = "RFC 3339, or seconds since 1970, of the years 1970 to 9999";
-        Refusal::new(RejectReason::BadTime, format!("start_time `{}` is not {forms}", shown(text)))
-    })
+fn start_time(fields: &Fields<'_>, context: &Context<'_>) -> Result<i64, Refusal> {
+    let options = context.options;
+    let text = fields.take(Key::StartTime);
+    if let Some(started) = text.and_then(|text| options.start_time(text)) {
+        return Ok(started);
+    }
+    let started = || {
+        let written = time::parse(context.written?)?;
+        let duration = fields.take_integer::<i64>(Key::Duration).unwrap_or(0).max(0).checked_mul(1000)?;
+        written.checked_sub(duration).filter(|started| *started >= 0)
+    };
+    match text {
+        Some(text) => started().and_then(|about| options.start_time_near(text, about)).ok_or_else(|| {
+            let detail = match options.is_no_instant(text) {
+                true => "says no instant, and nothing that the line came in says when it was written",
+                false => "is not RFC 3339, or seconds since 1970, of the years 1970 to 9999",
+            };
+            Refusal::new(RejectReason::BadTime, format!("start_time `{}` {detail}", shown(text)))
+        }),
+        // what else has no time is no access log
+        None if fields.told().format == LineFormat::ConfiguredText => started().ok_or_else(|| {
+            let detail =
+                "the configured format logs no start time, and nothing that the line came in says when it was written";
+            Refusal::new(RejectReason::BadTime, detail)
+        }),
+        None => {
+            let detail = "no start_time; if the format calls it otherwise, map that key to start_time";
+            Err(Refusal::new(RejectReason::NotAnAccessLog, detail))
+        }
+    }
 }
 
 /// The trace id of a W3C `traceparent`, `00-<32 hex>-<16 hex>-<2 hex>`.

@@ -214,7 +214,7 @@ impl Assembly {
         let at = At { line: place.number, offset: place.offset };
         // what a caller wrote at the start of a line must not look like an envelope
         if !self.envelopes.is_in_entry() && access_log::is_of_a_configured_format(bytes, &self.options) {
-            self.plain_line(at, bytes, (&NOBODY, Envelope::None), &|| Sample::of(bytes));
+            self.plain_line(at, bytes, &Around::nothing(&NOBODY), &|| Sample::of(bytes));
             return;
         }
         match self.envelopes.open(bytes, at, self.options.names()) {
@@ -222,9 +222,9 @@ impl Assembly {
             Unwrapped::Bare(node) => {
                 // a shipper put its keys beside the record's
                 let envelope = if node.is_nobody() { Envelope::None } else { Envelope::Shipper };
-                self.plain_line(at, bytes, (&node, envelope), &|| Sample::of(bytes));
+                self.plain_line(at, bytes, &Around { envelope, ..Around::nothing(&node) }, &|| Sample::of(bytes));
             }
-            Unwrapped::Record(Record { text: Cow::Borrowed(text), node, begun_at, envelope }) => {
+            Unwrapped::Record(Record { text: Cow::Borrowed(text), node, begun_at, envelope, written }) => {
                 let by_path = self.node_by_path(&node, envelope);
                 let node = by_path.as_deref().unwrap_or(&node);
                 let line = in_block(text);
@@ -234,7 +234,10 @@ impl Assembly {
                 };
                 match known {
                     Some(format) => self.builder.count_format(format, envelope),
-                    None => self.plain_line(begun_at, text, (node, envelope), &|| Sample::of(bytes)),
+                    None => {
+                        let around = Around { node, envelope, written: written.as_deref() };
+                        self.plain_line(begun_at, text, &around, &|| Sample::of(bytes));
+                    }
                 }
             }
             Unwrapped::Record(record) => self.made(&record, Some((at, bytes))),
@@ -250,7 +253,7 @@ impl Assembly {
 
     /// A record that was put together; `line` is the one that ended it.
     fn made(&mut self, record: &Record<'_>, line: Option<(At, &[u8])>) {
-        let Record { text, node, begun_at, envelope } = record;
+        let Record { text, node, begun_at, envelope, written } = record;
         let by_path = self.node_by_path(node, *envelope);
         let node = by_path.as_deref().unwrap_or(node);
         // what the line says by itself is rejected as the line
@@ -258,7 +261,10 @@ impl Assembly {
         let line = std::str::from_utf8(text).ok();
         match line.and_then(|line| self.known_line(begun_at.line, line, node, &mut Slots::new())) {
             Some(format) => self.builder.count_format(format, *envelope),
-            None => self.plain_line(*begun_at, text, (node, *envelope), &|| Sample::of(raw)),
+            None => {
+                let around = Around { node, envelope: *envelope, written: written.as_deref() };
+                self.plain_line(*begun_at, text, &around, &|| Sample::of(raw));
+            }
         }
     }
 
@@ -338,7 +344,8 @@ impl Assembly {
         }
         let fields = slots.fields(layout);
         let Assembly { options, source, received_at, builder, .. } = self;
-        let context = access_log::Context { options, source, line: number, received_at: *received_at };
+        let (line, received_at) = (number, *received_at);
+        let context = access_log::Context { options, source, line, received_at, written: None };
         let mut learned = None;
         // a refusal is made again by the plain way, from the whole line
         access_log::derive(fields, &context, |row, derived| learned = Some(append(builder, number, row, derived)))
@@ -351,15 +358,11 @@ impl Assembly {
     }
 
     /// Decodes a record the plain way; if it is none, `sample` is what is kept.
-    fn plain_line(
-        &mut self,
-        at: At,
-        record: &[u8],
-        (node, envelope): (&Node<'_>, Envelope),
-        sample: &dyn Fn() -> Sample,
-    ) {
+    fn plain_line(&mut self, at: At, record: &[u8], around: &Around<'_>, sample: &dyn Fn() -> Sample) {
+        let Around { node, envelope, written } = *around;
         let Assembly { options, source, received_at, builder, fast, .. } = self;
-        let context = access_log::Context { options, source, line: at.line, received_at: *received_at };
+        let (line, received_at) = (at.line, *received_at);
+        let context = access_log::Context { options, source, line, received_at, written };
         // a line with a shipper's keys beside its own is no shape of a proxy's
         let shapes = fast.as_mut().map(|fast| &mut fast.shapes).filter(|_| node.is_nobody());
         let decoded = access_log::decode(record, node, &context, shapes, |row, derived| {
@@ -411,6 +414,20 @@ impl Assembly {
             });
         }
         rest
+    }
+}
+
+/// What a record came in.
+struct Around<'a> {
+    node: &'a Node<'a>,
+    envelope: Envelope,
+    /// When the record was written, as the envelope says it.
+    written: Option<&'a str>,
+}
+
+impl<'a> Around<'a> {
+    fn nothing(node: &'a Node<'a>) -> Self {
+        Around { node, envelope: Envelope::None, written: None }
     }
 }
 

@@ -77,6 +77,9 @@ pub(crate) struct Record<'a> {
     pub(crate) envelope: Envelope,
     /// The line where it began: the one given, unless the record came in pieces.
     pub(crate) begun_at: At,
+    /// When it was written, in the envelope's words: RFC 3339, or seconds since 1970. Of several layers the innermost knows best, of pieces
+    /// the last.
+    pub(crate) written: Option<Cow<'a, str>>,
 }
 
 /// A broken envelope.
@@ -114,6 +117,7 @@ struct Opened<'t> {
     content: Cow<'t, [u8]>,
     envelope: Envelope,
     node: Node<'t>,
+    written: Option<Cow<'t, str>>,
     /// Where the envelope knows pieces.
     piece: Option<Piece>,
 }
@@ -142,8 +146,8 @@ impl Envelopes {
         if line.is_empty() {
             return Unwrapped::Nothing;
         }
-        let record =
-            Record { text: Cow::Borrowed(line), node: Node::default(), envelope: Envelope::None, begun_at: at };
+        let (node, envelope) = (Node::default(), Envelope::None);
+        let record = Record { text: Cow::Borrowed(line), node, envelope, begun_at: at, written: None };
         self.layers(record, Outermost::Line, names)
     }
 
@@ -170,8 +174,9 @@ impl Envelopes {
     }
 
     fn entry(&mut self, ended: Ended, names: &FieldMap) -> Unwrapped<'static> {
-        let Ended { begun_at, message, node, piece } = ended;
-        let mut record = Record { text: Cow::Owned(message), node, envelope: Envelope::Journald, begun_at };
+        let Ended { begun_at, message, node, written, piece } = ended;
+        let (text, written, envelope) = (Cow::Owned(message), written.map(Cow::Owned), Envelope::Journald);
+        let mut record = Record { text, node, envelope, begun_at, written };
         match self.join(&mut record, piece) {
             Ok(Whole::Yes) => self.layers(record, Outermost::Journal, names),
             Ok(Whole::No) => Unwrapped::Nothing,
@@ -188,13 +193,14 @@ impl Envelopes {
                 Cow::Owned(text) => self.peel(text, names).into_owned(),
             };
             let joined = match layer {
-                Layer::Opened(Opened { content, envelope, node, piece }) => {
+                Layer::Opened(Opened { content, envelope, node, written, piece }) => {
                     if !opened {
                         record.envelope = envelope;
                     }
                     opened = true;
                     record.text = content;
                     record.node = record.node.or(node);
+                    record.written = written.or(record.written);
                     piece.map_or(Ok(Whole::Yes), |piece| self.join(&mut record, piece))
                 }
                 Layer::Bare(node) => {
@@ -275,9 +281,10 @@ impl Layer<'_> {
     fn into_owned(self) -> Layer<'static> {
         match self {
             Layer::Bare(node) => Layer::Bare(node.into_owned()),
-            Layer::Opened(Opened { content, envelope, node, piece }) => {
+            Layer::Opened(Opened { content, envelope, node, written, piece }) => {
                 let content = Cow::Owned(content.into_owned());
-                Layer::Opened(Opened { content, envelope, node: node.into_owned(), piece })
+                let written = written.map(|written| Cow::Owned(written.into_owned()));
+                Layer::Opened(Opened { content, envelope, node: node.into_owned(), written, piece })
             }
             Layer::Wrong(refusal) => Layer::Wrong(refusal),
         }

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use crate::key::Key;
 use crate::reject::shown;
-use crate::time_format::{TimeFormat, TimeFormatError};
+use crate::time_format::{Lacks, TimeFormat, TimeFormatError};
 
 pub(crate) use class::ValueClass;
 
@@ -246,6 +246,13 @@ impl Operator {
             ValueClass::Time(format) if &*self.name == "START_TIME" => Some(format),
             _ => None,
         }
+    }
+
+    /// Whether it is a start time that says no instant, such as `%START_TIME(%H:%M:%S)%`: lines are dated by what they come in, if that says when
+    /// they were written.
+    #[must_use]
+    pub fn is_no_instant(&self) -> bool {
+        self.start_time().is_some_and(|format| format.lacks() != Lacks::Nothing)
     }
 
     fn names_headers(&self) -> bool {

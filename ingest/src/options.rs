@@ -10,7 +10,7 @@ use crate::json_names::{JsonNames, LineNames};
 use crate::operator::Operator;
 use crate::redact::Redaction;
 use crate::time;
-use crate::time_format::TimeFormat;
+use crate::time_format::{Lacks, TimeFormat};
 use crate::wanted::Wanted;
 
 /// How lines are decoded. The defaults suit a mesh with Istio's defaults.
@@ -111,6 +111,16 @@ impl DecodeOptions {
             true => time::parse(text),
             false => self.formats.times.iter().find_map(|format| format.parse(text)).or_else(|| time::parse(text)),
         }
+    }
+
+    /// The same of a time that may say no instant, of a line that started at about `about`.
+    pub(crate) fn start_time_near(&self, text: &str, about: i64) -> Option<i64> {
+        self.formats.times.iter().find_map(|format| format.parse_near(text, about))
+    }
+
+    /// Whether a start time is of a form that says no instant.
+    pub(crate) fn is_no_instant(&self, text: &str) -> bool {
+        self.formats.times.iter().any(|format| format.lacks() != Lacks::Nothing && format.accepts(text))
     }
 }
 

@@ -111,7 +111,9 @@ impl TextFormats {
         }
         let Some(compiled) = self.formats.get(place) else { return Found::Unsure };
         let never_empty = compiled.never_empty.and_then(|operator| words.get(operator));
-        if never_empty.is_some_and(|word| word.is_empty()) {
+        // nor for a name what leaves quotes and blanks that could be either of two separators
+        let overlapping = place == defaults && words.contains(&" ");
+        if never_empty.is_some_and(|word| word.is_empty()) || overlapping {
             return Found::Unsure;
         }
         let mut present = KeySet::EMPTY;

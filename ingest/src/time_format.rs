@@ -6,12 +6,16 @@
 //!
 //! Envoy first replaces `%s` (seconds since 1970), `%f` and `%1f` to `%9f` (digits of the second's fraction; `%f` is
 //! `%9f`), wherever they stand; `strftime` with Abseil's additions (`%E3S`, `%E*f`, `%Ez`, `%ET`, `%E4Y`) does the rest,
-//! in UTC. A form is understood only if it says one instant, to the second at least: anything less would date rows
-//! silently wrong. Digits beyond microseconds are cut off (Envoy's are zeros).
+//! in UTC. Digits beyond microseconds are cut off (Envoy's are zeros). A form that says no instant (`%H:%M:%S`) dates no
+//! row by itself; when the line was written, if what it came in says so, fills in the rest:
+//!
+//! ```text
+//! 2026-11-25T00:00:02Z stdout F [23:59:58] "GET / HTTP/1.1"   ─▶   2026-11-24T23:59:58Z
+//! ```
 
 mod compile;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, Datelike, Days, NaiveDate};
 use thiserror::Error;
 
 use crate::time;
@@ -20,6 +24,7 @@ use crate::time;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TimeFormat {
     items: Box<[Item]>,
+    lacks: Lacks,
     /// It is the form without an argument, which nearly all formats have.
     usual: bool,
 }
@@ -28,6 +33,17 @@ pub(crate) struct TimeFormat {
 const USUAL: &str = "%Y-%m-%dT%H:%M:%S.%3fZ";
 /// Bytes of a time in that form.
 const USUAL_LENGTH: usize = 24;
+
+/// What a form leaves open of an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lacks {
+    Nothing,
+    Year,
+    /// Day, month and year.
+    Date,
+    /// So much that it tells next to nothing: seconds, or which half of the day.
+    Much,
+}
 
 /// A part of a form; the digits of numbers are counted, so that what follows is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,12 +96,6 @@ pub enum TimeFormatError {
         /// It.
         specifier: String,
     },
-    /// Not an instant: no date, or no second of the day.
-    #[error("a start time without {missing} says no instant; use %s.%3f, or %Y-%m-%dT%H:%M:%S.%3fZ")]
-    Incomplete {
-        /// What it lacks.
-        missing: &'static str,
-    },
     /// Something whose length varies, and digits right behind it.
     #[error("`{specifier}` has no fixed number of digits, and digits follow it; put a separator between")]
     Run {
@@ -98,19 +108,58 @@ impl TimeFormat {
     /// The argument of `%START_TIME%`; empty for the form that Envoy writes without one.
     pub(crate) fn compile(argument: &str) -> Result<TimeFormat, TimeFormatError> {
         let argument = if argument.is_empty() { USUAL } else { argument };
-        Ok(TimeFormat { items: compile::items(argument)?.into(), usual: argument == USUAL })
+        let items = compile::items(argument)?;
+        Ok(TimeFormat { lacks: compile::lacks(&items), items: items.into(), usual: argument == USUAL })
     }
 
-    /// Microseconds since 1970 in UTC. `None`: the text is not of this form, or not of the years 1970 to 9999.
+    /// What it leaves open of an instant.
+    pub(crate) fn lacks(&self) -> Lacks {
+        self.lacks
+    }
+
+    /// Microseconds since 1970 in UTC. `None`: the text is not of this form, or not of the years 1970 to 9999, or the form says no instant.
     pub(crate) fn parse(&self, text: &str) -> Option<i64> {
         if self.usual && text.len() == USUAL_LENGTH {
             return time::utc(text.as_bytes());
         }
+        if self.lacks != Lacks::Nothing {
+            return None;
+        }
+        self.read(text)?.micros()
+    }
+
+    /// The same where the form says no instant: of those that the text may mean the one nearest to `about`.
+    pub(crate) fn parse_near(&self, text: &str, about: i64) -> Option<i64> {
+        let read = self.read(text)?;
+        let date = DateTime::from_timestamp_micros(about)?.date_naive();
+        let dates: Vec<NaiveDate> = match self.lacks {
+            Lacks::Nothing => return read.micros(),
+            Lacks::Much => return Some(about),
+            // over a year's and a day's end
+            Lacks::Year => (-1..=1).filter_map(|years| read.date(date.year().checked_add(years)?)).collect(),
+            Lacks::Date => {
+                let day = Days::new(1);
+                [date.checked_sub_days(day), Some(date), date.checked_add_days(day)].into_iter().flatten().collect()
+            }
+        };
+        let instants = dates.into_iter().filter_map(|date| read.micros_on(date));
+        instants.min_by_key(|instant| instant.abs_diff(about))
+    }
+
+    /// Whether Envoy may write that in this form.
+    pub(crate) fn accepts(&self, text: &str) -> bool {
+        match self.lacks {
+            Lacks::Nothing => self.parse(text).is_some(),
+            _ => self.read(text).is_some(),
+        }
+    }
+
+    fn read<'a>(&self, text: &'a str) -> Option<Read<'a>> {
         let mut read = Read { rest: text.as_bytes(), ..Read::default() };
         for item in &self.items {
             read.item(*item)?;
         }
-        read.rest.is_empty().then(|| read.micros())?
+        read.rest.is_empty().then_some(read)
     }
 
     /// Whether a time in this form can hold that byte.
@@ -221,18 +270,28 @@ impl Read<'_> {
     }
 
     fn micros(&self) -> Option<i64> {
-        let seconds = match self.epoch {
-            Some(seconds) => seconds,
-            None => {
-                let date = match self.day_of_year {
-                    Some(day) => NaiveDate::from_yo_opt(self.year, day)?,
-                    None => NaiveDate::from_ymd_opt(self.year, self.month, self.day)?,
-                };
-                let midnight = date.and_hms_opt(0, 0, 0)?.and_utc().timestamp();
-                let hour = self.half_hour.map_or(self.hour, |hour| hour + if self.afternoon { 12 } else { 0 });
-                midnight + (hour * 60 + self.minute) * 60 + self.second - self.offset
-            }
-        };
+        match self.epoch {
+            Some(seconds) => self.micros_of(seconds),
+            None => self.micros_on(self.date(self.year)?),
+        }
+    }
+
+    /// The day in that year.
+    fn date(&self, year: i32) -> Option<NaiveDate> {
+        match self.day_of_year {
+            Some(day) => NaiveDate::from_yo_opt(year, day),
+            None => NaiveDate::from_ymd_opt(year, self.month, self.day),
+        }
+    }
+
+    /// The time of the day on that one.
+    fn micros_on(&self, date: NaiveDate) -> Option<i64> {
+        let midnight = date.and_hms_opt(0, 0, 0)?.and_utc().timestamp();
+        let hour = self.half_hour.map_or(self.hour, |hour| hour + if self.afternoon { 12 } else { 0 });
+        self.micros_of(midnight + (hour * 60 + self.minute) * 60 + self.second - self.offset)
+    }
+
+    fn micros_of(&self, seconds: i64) -> Option<i64> {
         let micros = seconds.checked_mul(1_000_000)?.checked_add(self.micros)?;
         (0..=time::LAST).contains(&micros).then_some(micros)
     }

@@ -192,10 +192,21 @@ impl Format {
         {
             ambiguities(&text.ambiguities(), notes);
         }
+        for operator in self.operators().filter(|operator| operator.is_no_instant()) {
+            notes.push(Note::risk(format!(
+                "{operator} says no instant: lines are dated by what they come in (CRI, docker, journald, a shipper's JSON); where that says no time, each is a reject"
+            )));
+        }
         if !self.fills().contains(&"start_time") {
-            notes.push(Note::wrong(
-                "nothing logs the start time, so every line is a reject: add start_time: \"%START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%\"",
-            ));
+            let what = match &self.text {
+                Some(_) => {
+                    "lines are dated by what they come in (CRI, docker, journald, a shipper's JSON), and each is a reject where that says no time"
+                }
+                None => "every line is a reject",
+            };
+            notes.push(Note::wrong(format!(
+                "nothing logs the start time, so {what}: add %START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%, in JSON under the name start_time"
+            )));
         }
     }
 }

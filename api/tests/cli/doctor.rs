@@ -150,7 +150,15 @@ fn text_formats_of_plain_envoy() {
     );
     let refused = logger("%START_TIME% %JA3_FINGERPRINT% %PROTOCOL(x)% %RESPONSE_CODE%\\n");
     let odd_time = logger("%START_TIME(%q)% %PROTOCOL%\\n");
-    let files = [("unquoted.yaml", &*unquoted), ("refused.yml", &refused), ("odd-time.yaml", &odd_time)];
+    let clock = logger("[%START_TIME(%H:%M:%S)%] %PROTOCOL%\\n");
+    let timeless = logger("%PROTOCOL% %RESPONSE_CODE%\\n");
+    let files = [
+        ("unquoted.yaml", &*unquoted),
+        ("refused.yml", &refused),
+        ("odd-time.yaml", &odd_time),
+        ("clock.yaml", &clock),
+        ("timeless.yaml", &timeless),
+    ];
     let (out, code) = said(&files, &[]);
     assert_eq!(code, Some(0));
     insta::assert_snapshot!("doctor-text", out);

@@ -182,13 +182,16 @@ const SEVERAL: &str = r#"{"t":"%START_TIME%","req":"%REQ(:METHOD)% %REQ(:PATH)% 
 
 /// What meshes are configured with: text formats; labels of JSON; other names of keys; all of these.
 fn configured() -> [DecodeOptions; 6] {
-    const FORMATS: [&str; 6] = [
+    const FORMATS: [&str; 8] = [
         r#"%START_TIME(%d/%b/%Y:%H:%M:%S %z)%|%REQ(:METHOD)%|%REQ(:PATH)%|"%REQ(USER-AGENT)%"|%RESPONSE_CODE%|%UPSTREAM_CLUSTER%|%DYNAMIC_METADATA(my.filter)%"#,
         r#"{"t":"%START_TIME%","p":"%REQ(:PATH)%","a":"%REQ(:AUTHORITY)%","c":%RESPONSE_CODE%,"d":%DURATION%}"#,
         "%START_TIME(%s.%3f)% %REQ(X-FORWARDED-FOR)% %RESPONSE_FLAGS% %DOWNSTREAM_REMOTE_ADDRESS%%UPSTREAM_CLUSTER% %PROTOCOL%",
         // what these read others would read, too
         r#"[%START_TIME%] "%REQ(A)%, %REQ(B)%; %REQ(C)%"#,
         "%START_TIME% %RESPONSE_CODE%",
+        // what says no instant
+        r#"(%START_TIME(%b %d %T.%3f)%) "%REQ(:METHOD)%" %DURATION%"#,
+        "%RESPONSE_CODE% %DURATION% %RESPONSE_FLAGS%",
         "%START_TIME% %REQ(X-B)%",
     ];
     const LABELS: &str = r#"{"ts":"%START_TIME(%s.%6f)%","status":"%RESPONSE_CODE%","path":"%REQ(X-PATH)%","who":"%DOWNSTREAM_PEER_URI_SAN%","route":"%UPSTREAM_CLUSTER%","mixed":"%PROTOCOL% %DURATION%","tls":{"v":"%DOWNSTREAM_TLS_VERSION%"},"authz":"%DYNAMIC_METADATA(envoy.filters.http.rbac)%"}"#;

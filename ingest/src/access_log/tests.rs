@@ -18,7 +18,7 @@ fn columns_with(line: &str, options: &DecodeOptions) -> Result<BTreeMap<&'static
 
 fn columns_of(line: &[u8], options: &DecodeOptions) -> Result<BTreeMap<&'static str, String>, Refusal> {
     let received_at = DateTime::from_timestamp_micros(1_795_000_000_000_000).unwrap();
-    let context = Context { options, source: "test", line: 7, received_at };
+    let context = Context { options, source: "test", line: 7, received_at, written: None };
     let mut columns = BTreeMap::new();
     decode(line, &Node::default(), &context, None, |row, _| {
         for (column, value) in ACCESS_LOGS.iter().zip(row.values()) {

@@ -429,3 +429,19 @@ fn every_sample_line_in_one_go() {
         assert_narrow(&DecodeOptions::default(), everywhere, (1 << (number % 4), signalled), some.as_bytes());
     }
 }
+
+/// Each place of a text line, with a byte less or more.
+#[test]
+fn every_place_of_a_text_line() {
+    let options = Arc::new(DecodeOptions::default());
+    for text in TEXTS {
+        for at in 0..text.len() {
+            for (cut, put) in [(1, ""), (2, ""), (0, " "), (1, " "), (2, " "), (0, "\""), (1, "\""), (0, "-"), (2, "-")]
+            {
+                let end = (at + cut).min(text.len());
+                let line = [&text.as_bytes()[..at], put.as_bytes(), &text.as_bytes()[end..]].concat();
+                assert_judged(&options, &line, 1 << 20);
+            }
+        }
+    }
+}

@@ -209,7 +209,6 @@ fn formats_and_envelopes_are_counted() {
         r#"{{"start_time":"2026-11-22T14:39:24.727Z","response_code":200,"bytes_received":0,"bytes_sent":1,"duration":2,"downstream_local_address":"10.0.0.9:80","downstream_remote_address":"10.0.0.1:5","method":{}}}"#,
         r#""GET""#
     );
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let older =
         r#"[2026-11-22T14:39:24.727Z] "GET /a HTTP/1.1" 200 - 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80""#;
     let ztunnel = "2026-11-22T14:39:24.727123Z\tinfo\taccess\tconnection complete\tsrc.addr=10.0.0.1:5 dst.addr=10.0.0.2:80 direction=\"inbound\" bytes_sent=1 bytes_recv=2 duration=\"5ms\"";
@@ -273,6 +272,69 @@ fn formats_and_envelopes_are_counted() {
         );
         let counted: u64 = batch.formats.iter().map(|(.., lines)| lines).sum();
         assert_eq!((counted, batch.rejects.num_rows()), (batch.rows.num_rows() as u64, 1));
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A format that says no instant: what the line came in says when it was written.
+#[test]
+fn what_a_line_came_in_dates_it() {
+    let clock = r#"[%START_TIME(%H:%M:%S)%] "%REQ(:METHOD)%" %DURATION%"#;
+    let timeless = r#"%RESPONSE_CODE% "%REQ(:METHOD)%" %DURATION%"#;
+    let cri = |line: &str| format!("2026-11-25T00:00:02.5+00:00 stdout F {line}");
+    let docker = |line: &str| {
+        format!(r#"{{"log":{},"stream":"stdout","time":"2026-11-25T00:00:02.5Z"}}"#, quoted(&format!("{line}\n")))
+    };
+    let bit = |line: &str| format!(r#"{{"date":1795564802.5,"log":{},"kubernetes":{{"pod_name":"a"}}}}"#, quoted(line));
+    let vector = |line: &str| {
+        format!(r#"{{"timestamp":"2026-11-25T00:00:02.5Z","message":{},"source_type":"file"}}"#, quoted(line))
+    };
+    let beat = |line: &str| {
+        format!(r#"{{"@timestamp":"2026-11-25T00:00:02.5Z","message":{},"log":{{"offset":1}}}}"#, quoted(line))
+    };
+    let journal = |line: &str| format!("__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795564802500000\nMESSAGE={line}\n");
+    let json = |line: &str| {
+        format!(r#"{{"__CURSOR":"s=1","__REALTIME_TIMESTAMP":"1795564802500000","MESSAGE":{}}}"#, quoted(line))
+    };
+    let kubectl = |line: &str| format!("2026-11-25T00:00:02.5Z {line}");
+    let pieces = |line: &str| {
+        let (head, rest) = line.split_at(5);
+        format!("2026-11-25T00:00:01Z stdout P {head}\n2026-11-25T00:00:02.5Z stdout F {rest}")
+    };
+    type Envelope<'e> = &'e dyn Fn(&str) -> String;
+    let all: [Envelope<'_>; 9] = [&cri, &docker, &bit, &vector, &beat, &journal, &json, &kubectl, &pieces];
+    let (said, ended) = ("2026-11-24T23:59:58", "2026-11-25T00:00:02.500");
+    for (format, line, envelopes, time, end) in [
+        (clock, r#"[23:59:58] "GET" 3000"#, &all[..], said, "2026-11-25T00:00:01"),
+        // a connection of a day and an hour
+        (clock, r#"[23:00:00] "-" 90002500"#, &all[..], "2026-11-23T23:00:00", "2026-11-25T00:00:02.500"),
+        // kubectl's time stands before anything
+        (timeless, r#"200 "GET" 3000"#, &all[..7], "2026-11-24T23:59:59.500", ended),
+        (timeless, r#"200 "GET" -"#, &all[..7], ended, ended),
+    ] {
+        let mut options = DecodeOptions::default();
+        options.add_text_format(crate::TextFormat::compile(format).unwrap());
+        let options = Arc::new(options);
+        for envelope in envelopes {
+            let input = [envelope(line), String::new(), line.to_owned()].join("\n");
+            for decoder in [Decoder::new, Decoder::reference] {
+                let mut decoder = decoder(Arc::clone(&options), "input".to_owned(), DateTime::UNIX_EPOCH);
+                decoder.push(input.as_bytes());
+                let batch = decoder.finish().unwrap();
+                let micros = |name: &str| {
+                    let column = batch.rows.column_by_name(name).unwrap();
+                    column.as_primitive::<arrow::datatypes::TimestampMicrosecondType>().value(0)
+                };
+                assert_eq!(batch.rows.num_rows(), 1, "{input}\n{:?}", batch.rejects);
+                let expected = [time, end].map(|time| crate::time::parse(&format!("{time}Z")).unwrap());
+                assert_eq!(["time", "ended_at"].map(micros), expected, "{input}");
+                let reason = batch.rejects.column_by_name("reason").unwrap();
+                assert_eq!(arrow::util::display::array_value_to_string(reason, 0).unwrap(), "bad_time", "{input}");
+            }
+        }
     }
 }
 

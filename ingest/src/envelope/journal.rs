@@ -35,6 +35,7 @@ struct Entry {
     begun_at: At,
     message: Option<Vec<u8>>,
     node: Node<'static>,
+    written: Option<String>,
     goes_on: bool,
     binary: Option<Binary>,
     /// A field could not be read to its end: what looks like lines of the entry may be its data.
@@ -63,6 +64,7 @@ enum Field {
     Message,
     Hostname,
     ContainerName,
+    RealtimeTimestamp,
     Partial,
     Other,
 }
@@ -73,6 +75,8 @@ pub(super) struct Ended {
     pub(super) begun_at: At,
     pub(super) message: Vec<u8>,
     pub(super) node: Node<'static>,
+    /// Seconds since 1970.
+    pub(super) written: Option<String>,
     pub(super) piece: Piece,
 }
 
@@ -160,15 +164,15 @@ impl Journal {
 
 impl Entry {
     fn new(begun_at: At) -> Self {
-        Entry { begun_at, message: None, node: Node::default(), goes_on: false, binary: None, broken: false }
+        let node = Node::default();
+        Entry { begun_at, message: None, node, written: None, goes_on: false, binary: None, broken: false }
     }
 
     fn end(self) -> Step {
-        let Entry { begun_at, message, node, goes_on, .. } = self;
+        let Entry { begun_at, message, node, written, goes_on, .. } = self;
+        let piece = Piece { stream: Stream::Unknown, goes_on };
         match message {
-            Some(message) => {
-                Step::Entry(Ended { begun_at, message, node, piece: Piece { stream: Stream::Unknown, goes_on } })
-            }
+            Some(message) => Step::Entry(Ended { begun_at, message, node, written, piece }),
             None => Step::Nothing,
         }
     }
@@ -187,6 +191,7 @@ impl Entry {
                 let named = text().map(Node::of_container_name).unwrap_or_default();
                 self.node = std::mem::take(&mut self.node).or(named);
             }
+            Field::RealtimeTimestamp => self.written = std::str::from_utf8(value).ok().and_then(seconds),
             Field::Partial => self.goes_on = value == b"true",
             Field::Other => {}
         }
@@ -237,6 +242,12 @@ fn wrong(detail: &str) -> Refusal {
     Refusal::new(RejectReason::NotAnAccessLog, detail)
 }
 
+/// Seconds since 1970 of journald's microseconds.
+pub(super) fn seconds(micros: &str) -> Option<String> {
+    let micros: u64 = micros.parse().ok()?;
+    Some(format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000))
+}
+
 /// Field and value of `NAME=value`; no value where the line is the name alone.
 fn split(line: &[u8]) -> Option<(Field, Option<&[u8]>)> {
     let window = line.get(..=LONGEST_NAME).unwrap_or(line);
@@ -252,6 +263,7 @@ fn split(line: &[u8]) -> Option<(Field, Option<&[u8]>)> {
         b"MESSAGE" => Field::Message,
         b"_HOSTNAME" => Field::Hostname,
         b"CONTAINER_NAME" => Field::ContainerName,
+        b"__REALTIME_TIMESTAMP" => Field::RealtimeTimestamp,
         b"CONTAINER_PARTIAL_MESSAGE" => Field::Partial,
         _ => Field::Other,
     };

@@ -15,6 +15,7 @@
 
 use std::borrow::Cow;
 
+use super::journal::seconds;
 use super::node::name;
 use super::pieces::Stream;
 use super::{Envelope, Layer, Node, Opened, Piece};
@@ -22,6 +23,7 @@ use crate::field_map::{FieldMap, Resolved};
 use crate::json::object::{members, string};
 use crate::key::Key;
 use crate::reject::{Refusal, RejectReason, shown};
+use crate::time;
 
 /// Lengths of what docker cuts a line into: 16 KiB, and where that cuts a character in two, up to four bytes that became `U+FFFD` each
 /// replace up to six. A piece has no newline at its end; a shorter or longer text without one lost it on the way.
@@ -35,6 +37,8 @@ struct Found<'t> {
     /// The name of a candidate that stands twice.
     repeated: Option<&'static str>,
     node: Node<'t>,
+    /// When the record was written: RFC 3339, or seconds since 1970.
+    written: Option<Cow<'t, str>>,
     stream: Option<Stream>,
     /// A flag of the shipper's says whether the record goes on.
     goes_on: Option<bool>,
@@ -77,7 +81,8 @@ pub(super) fn open<'t>(line: &'t [u8], names: &FieldMap) -> Layer<'t> {
     match found.content(names) {
         Ok(Some(Content { bytes, newline })) => {
             let piece = found.piece(bytes.len(), newline);
-            Layer::Opened(Opened { content: bytes, envelope: found.envelope(), node, piece })
+            let (envelope, written) = (found.envelope(), found.written);
+            Layer::Opened(Opened { content: bytes, envelope, node, written, piece })
         }
         Ok(None) => Layer::Bare(node),
         Err(refusal) => Layer::Wrong(refusal),
@@ -138,11 +143,20 @@ impl<'t> Found<'t> {
                 self.shipper = true;
                 self.add(named(json).map(Node::of_container_name).unwrap_or_default());
             }
-            "__CURSOR" | "@timestamp" | "source_type" | "container_id" | "docker" => self.shipper = true,
+            "__REALTIME_TIMESTAMP" => {
+                self.written = text(json).and_then(|micros| seconds(&micros)).map(Cow::Owned);
+                self.foreign = true;
+            }
+            "__CURSOR" | "source_type" | "container_id" | "docker" => self.shipper = true,
             "level" => (self.level, self.foreign) = (true, true),
             "scope" => (self.scope, self.foreign) = (true, true),
             // shippers' own, but not theirs alone
-            "time" | "timestamp" | "date" | "tag" | "file" | "source" | "attrs" | "partial_id" | "partial_ordinal" => {}
+            "@timestamp" | "time" | "timestamp" | "date" => {
+                self.shipper |= key == "@timestamp";
+                let time = text(json).or(Some(Cow::Borrowed(json)));
+                self.written = time.filter(|time| time::parse(time).is_some()).or(self.written.take());
+            }
+            "tag" | "file" | "source" | "attrs" | "partial_id" | "partial_ordinal" => {}
             dotted if dotted.starts_with("kubernetes.") => {
                 self.shipper = true;
                 let member = dotted.strip_prefix("kubernetes.").unwrap_or_default().to_owned();

@@ -19,8 +19,9 @@ use super::{Envelope, Layer, Node, Opened, Piece};
 
 /// `<time> stdout|stderr F|P <rest>`, else `<time> <record>`.
 pub(super) fn timed(line: &[u8]) -> Layer<'_> {
-    let Some(rest) = after_time(line) else { return Layer::bare() };
-    let Some(rest) = rest.strip_prefix(b" ") else { return Layer::bare() };
+    let Some(after) = after_time(line) else { return Layer::bare() };
+    let Some(rest) = after.strip_prefix(b" ") else { return Layer::bare() };
+    let written = line.get(..line.len() - after.len()).and_then(|time| std::str::from_utf8(time).ok());
     if let Some((stream, rest)) = stream(rest)
         && let Some((goes_on, content)) = flag(rest)
     {
@@ -28,11 +29,12 @@ pub(super) fn timed(line: &[u8]) -> Layer<'_> {
             content: Cow::Borrowed(content),
             envelope: Envelope::Cri,
             node: Node::default(),
+            written: written.map(Cow::Borrowed),
             piece: Some(Piece { stream, goes_on }),
         });
     }
     match begins_record(rest) {
-        true => opened(rest, Node::default()),
+        true => Layer::Opened(Opened { written: written.map(Cow::Borrowed), ..opened(rest, Node::default()) }),
         false => Layer::bare(),
     }
 }
@@ -46,7 +48,7 @@ pub(super) fn kubectl(line: &[u8]) -> Layer<'_> {
         (is_name(pod) && is_name(container)).then_some((pod, container, rest))
     });
     match parts {
-        Some((pod, container, rest)) => opened(rest, node(None, pod, container)),
+        Some((pod, container, rest)) => Layer::Opened(opened(rest, node(None, pod, container))),
         None => Layer::bare(),
     }
 }
@@ -56,10 +58,10 @@ pub(super) fn stern(line: &[u8]) -> Layer<'_> {
     let Some((first, rest)) = word(line) else { return Layer::bare() };
     let Some((second, rest)) = word(rest) else { return Layer::bare() };
     if begins_record(rest) {
-        return opened(rest, node(None, first, second));
+        return Layer::Opened(opened(rest, node(None, first, second)));
     }
     match word(rest) {
-        Some((third, rest)) if begins_record(rest) => opened(rest, node(Some(first), second, third)),
+        Some((third, rest)) if begins_record(rest) => Layer::Opened(opened(rest, node(Some(first), second, third))),
         _ => Layer::bare(),
     }
 }
@@ -67,13 +69,13 @@ pub(super) fn stern(line: &[u8]) -> Layer<'_> {
 /// `ACCESS [...`.
 pub(super) fn ambassador(line: &[u8]) -> Layer<'_> {
     match line.strip_prefix(b"ACCESS ") {
-        Some(rest) if rest.starts_with(b"[") => opened(rest, Node::default()),
+        Some(rest) if rest.starts_with(b"[") => Layer::Opened(opened(rest, Node::default())),
         _ => Layer::bare(),
     }
 }
 
-fn opened<'t>(content: &'t [u8], node: Node<'t>) -> Layer<'t> {
-    Layer::Opened(Opened { content: Cow::Borrowed(content), envelope: Envelope::Prefix, node, piece: None })
+fn opened<'t>(content: &'t [u8], node: Node<'t>) -> Opened<'t> {
+    Opened { content: Cow::Borrowed(content), envelope: Envelope::Prefix, node, written: None, piece: None }
 }
 
 fn node<'t>(namespace: Option<&'t str>, pod: &'t str, container: &'t str) -> Node<'t> {

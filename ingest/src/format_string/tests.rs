@@ -60,7 +60,6 @@ fn formats_compile() {
         ("/dev/stdout", "no command operator"),
         ("%PROTOCOL%\n%PROTOCOL%", "line break inside"),
         ("%protocol%", "is no command operator"),
-        ("%START_TIME(%H)%", "without a year"),
         (&"%PROTOCOL% ".repeat(600), "600 operators; the most is 512"),
         (&format!("%PROTOCOL%{}", " ".repeat(1 << 16)), "65546 bytes; the most is 65536"),
     ] {

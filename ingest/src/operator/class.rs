@@ -52,7 +52,7 @@ impl ValueClass {
         let bytes = value.as_bytes();
         match self {
             ValueClass::Number => is_number(bytes),
-            ValueClass::Time(format) => format.parse(value).is_some(),
+            ValueClass::Time(format) => format.accepts(value),
             ValueClass::Word => !bytes.is_empty() && memchr::memchr3(b' ', b'\t', b'"', bytes).is_none(),
             ValueClass::Flags => {
                 let flag =

@@ -49,7 +49,7 @@ const fn column(
 
 columns! {
     // when and where from
-    Time "time" Timestamp required, "µs since 1970, UTC: the start of the request or connection", ["start_time"], "%START_TIME%; of ztunnel the time of its line less the duration", "start_time", "never: a line without it is a reject";
+    Time "time" Timestamp required, "µs since 1970, UTC: the start of the request or connection", ["start_time"], "%START_TIME%; of ztunnel, and of text formats that log no date, by the time at which the line was written", "start_time", "never: a line without it is a reject";
     EndedAt "ended_at" Timestamp required, "µs since 1970, UTC: when the line was written", ["duration"], "time + duration; time where the line has no duration; of ztunnel the time of its line", "start_time + duration", "never";
     ReceivedAt "received_at" Timestamp required, "µs since 1970, UTC", [], "the receiver's clock", "", "never";
     LogId "log_id" Text required, "source:line, lines counted from 1", [], "the line's position", "", "never";

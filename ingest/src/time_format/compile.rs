@@ -1,8 +1,8 @@
-//! A form's specifiers taken apart.
+//! A form's specifiers taken apart, and what they leave open.
 
-use super::{Item, TimeFormatError};
+use super::{Item, Lacks, TimeFormatError};
 
-/// The items of a form that says an instant.
+/// The items of a form.
 pub(super) fn items(form: &str) -> Result<Vec<Item>, TimeFormatError> {
     let mut items = Vec::new();
     let mut rest = form.as_bytes();
@@ -16,7 +16,6 @@ pub(super) fn items(form: &str) -> Result<Vec<Item>, TimeFormatError> {
         };
     }
     fixed_runs(&mut items)?;
-    complete(&items)?;
     Ok(items)
 }
 
@@ -123,20 +122,20 @@ fn fixed_runs(items: &mut [Item]) -> Result<(), TimeFormatError> {
     Ok(())
 }
 
-fn complete(items: &[Item]) -> Result<(), TimeFormatError> {
+/// What an instant needs, and the form does not say.
+pub(super) fn lacks(items: &[Item]) -> Lacks {
     let has = |wanted: &[Item]| items.iter().any(|item| wanted.contains(item));
-    let epoch = items.iter().any(|item| matches!(item, Item::Epoch { .. }));
-    let day = has(&[Item::DayOfYear])
-        || (has(&[Item::Month, Item::MonthName, Item::MonthFullName]) && has(&[Item::Day, Item::PaddedDay]));
-    let missing = match () {
-        () if epoch => return Ok(()),
-        () if !has(&[Item::Year, Item::ShortYear]) => "a year",
-        () if !day => "month and day",
-        () if has(&[Item::HalfHour]) && !has(&[Item::Half]) => "AM or PM",
-        () if !(has(&[Item::Hour, Item::HalfHour]) && has(&[Item::Minute]) && has(&[Item::Second])) => {
-            "hour, minute and second"
-        }
-        () => return Ok(()),
-    };
-    Err(TimeFormatError::Incomplete { missing })
+    if items.iter().any(|item| matches!(item, Item::Epoch { .. })) {
+        return Lacks::Nothing;
+    }
+    let hour = has(&[Item::Hour]) || (has(&[Item::HalfHour]) && has(&[Item::Half]));
+    let month = has(&[Item::Month, Item::MonthName, Item::MonthFullName]);
+    let day = has(&[Item::DayOfYear]) || (month && has(&[Item::Day, Item::PaddedDay]));
+    match (has(&[Item::Year, Item::ShortYear]), day, hour && has(&[Item::Minute]) && has(&[Item::Second])) {
+        (_, _, false) => Lacks::Much,
+        (true, true, true) => Lacks::Nothing,
+        (false, true, true) => Lacks::Year,
+        (false, false, true) if !month && !has(&[Item::Day, Item::PaddedDay]) => Lacks::Date,
+        (_, false, true) => Lacks::Much,
+    }
 }

@@ -68,24 +68,70 @@ fn forms_that_are_not_understood() {
     for (form, said) in [
         ("%Q", "`%Q` is not understood"),
         ("%k:%M", "`%k:%` is not understood"),
-        ("%D %I:%M:%S", "without AM or PM"),
         ("%", "`%` is not understood"),
         ("%E9X", "`%E9X` is not understood"),
         ("%n", "`%n` is not understood"),
-        ("%H:%M:%S", "without a year"),
-        ("%Y-%m %T", "without month and day"),
-        ("%F", "without hour, minute and second"),
-        ("%F %R", "without hour, minute and second"),
         ("%s%s", "`%s` has no fixed number of digits"),
         ("%F %H:%M:%E*S%3f", "`%E*` has no fixed number of digits"),
-        ("text", "without a year"),
     ] {
         let error = TimeFormat::compile(form).unwrap_err().to_string();
         assert!(error.contains(said), "{form}: {error}");
     }
 }
 
+/// 2026-11-24T23:31:53.541Z and its like, in microseconds.
+fn instant(text: &str) -> i64 {
+    time::parse(text).unwrap()
+}
+
+#[test]
+fn a_form_that_says_no_instant_is_filled_in_by_what_is_near() {
+    for (form, lacks, text, about, expected) in [
+        ("%H:%M:%S", Lacks::Date, "23:31:53", "2026-11-24T23:31:55Z", "2026-11-24T23:31:53Z"),
+        // over midnight, either way
+        ("%T.%3f", Lacks::Date, "23:59:58.541", "2026-11-25T00:00:02Z", "2026-11-24T23:59:58.541Z"),
+        ("%T", Lacks::Date, "00:00:01", "2026-12-31T23:59:59Z", "2027-01-01T00:00:01Z"),
+        ("%I:%M:%S %p", Lacks::Date, "11:31:53 PM", "2026-11-24T20:00:00Z", "2026-11-24T23:31:53Z"),
+        ("%T %z", Lacks::Date, "00:31:53 +0100", "2026-11-24T23:31:55Z", "2026-11-24T23:31:53Z"),
+        // over the year's end
+        ("%b %e %T", Lacks::Year, "Dec 31 23:59:59", "2027-01-01T00:00:01Z", "2026-12-31T23:59:59Z"),
+        ("%m/%d %T", Lacks::Year, "01/01 00:00:00", "2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z"),
+        ("%m/%d %T", Lacks::Year, "02/29 12:00:00", "2028-03-01T00:00:00Z", "2028-02-29T12:00:00Z"),
+        ("%j %T", Lacks::Year, "328 23:31:53", "2026-11-24T23:31:55Z", "2026-11-24T23:31:53Z"),
+        // next to nothing
+        ("%F %R", Lacks::Much, "2026-11-24 23:31", "2026-11-24T23:31:53Z", "2026-11-24T23:31:53Z"),
+        ("%d %T", Lacks::Much, "24 23:31:53", "2026-11-24T23:31:55Z", "2026-11-24T23:31:55Z"),
+        ("%D %I:%M:%S", Lacks::Much, "11/24/26 11:31:53", "2026-11-24T23:31:55Z", "2026-11-24T23:31:55Z"),
+        ("%Y-%m %T", Lacks::Much, "2026-11 23:31:53", "2026-11-24T23:31:55Z", "2026-11-24T23:31:55Z"),
+        ("text", Lacks::Much, "text", "2026-11-24T23:31:55Z", "2026-11-24T23:31:55Z"),
+        // an instant is one, whatever is near
+        ("%s", Lacks::Nothing, "1795563113", "2020-01-01T00:00:00Z", "2026-11-24T23:31:53Z"),
+    ] {
+        let format = TimeFormat::compile(form).unwrap();
+        assert_eq!(format.lacks(), lacks, "{form}");
+        assert!(format.accepts(text) && !format.accepts(&format!("{text}.")), "{form}");
+        assert_eq!(format.parse(text).is_some(), lacks == Lacks::Nothing, "{form}");
+        assert_eq!(format.parse_near(text, instant(about)), Some(instant(expected)), "{form}");
+        assert_eq!(format.parse_near("", instant(about)), None, "{form}");
+    }
+    let no_day = TimeFormat::compile("%m/%d %T").unwrap();
+    assert_eq!(no_day.parse_near("02/30 12:00:00", instant("2028-03-01T00:00:00Z")), None);
+    let clock = TimeFormat::compile("%T").unwrap();
+    assert_eq!(clock.parse_near("23:31:53", 0), Some(instant("1970-01-01T23:31:53Z")));
+    assert_eq!(clock.parse_near("00:00:00", time::LAST), Some(instant("9999-12-31T00:00:00Z")));
+}
+
 proptest! {
+    #[test]
+    fn what_lies_within_half_a_day_is_found(micros in (1_i64 << 40)..(1 << 51), off in -43_199_i64..43_200) {
+        let time = chrono::DateTime::from_timestamp_micros(micros).unwrap();
+        let about = micros + off * 1_000_000;
+        for form in ["%H:%M:%S.%6f", "%I:%M:%S.%6f %p", "%m-%d %H:%M:%S.%6f"] {
+            let text = time.format(form).to_string();
+            prop_assert_eq!(TimeFormat::compile(form).unwrap().parse_near(&text, about), Some(micros));
+        }
+    }
+
     #[test]
     fn any_text_is_read_or_refused(form in "(%[a-zA-Z0-9*%]{1,2}|[ -~]){0,12}", text in "\\PC{0,40}") {
         if let Ok(format) = TimeFormat::compile(&form)

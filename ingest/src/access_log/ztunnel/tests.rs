@@ -15,7 +15,7 @@ mod refused;
 fn columns(line: &str) -> Result<BTreeMap<&'static str, String>, Refusal> {
     let options = DecodeOptions::default();
     let received_at = DateTime::from_timestamp_micros(1_795_000_000_000_000).unwrap();
-    let context = Context { options: &options, source: "test", line: 7, received_at };
+    let context = Context { options: &options, source: "test", line: 7, received_at, written: None };
     let mut row = Row::new();
     let carried = decode(line, &context, &mut row)?;
     let mut columns = BTreeMap::new();
