@@ -4,10 +4,11 @@
 //!  demo · scan ──▶ read files ─▶ core in memory ─▶ findings, summary, report (─▶ HTTP)
 //!  serve       ──▶ core on a folder ─▶ HTTP, detection, deliveries, until SIGTERM
 //!  sql         ──▶ one query over files or a folder
+//!  store       ──▶ what a service's folder holds, and tidying it up
 //!  format      ──▶ the log format, for Istio and for plain Envoy
 //!  doctor      ──▶ what a log or a mesh's configuration lets detections see
 //! ```
-//! Exit codes: 0 done · 1 `--fail-on` hit · 2 bad usage or configuration, or not everything was looked at · 3 nothing readable · 130 ended by a signal. Data goes to stdout, talk to stderr.
+//! Exit codes: 0 done · 1 `--fail-on` hit, or `store verify` found a flaw · 2 bad usage or configuration, or not everything was looked at · 3 nothing readable · 130 ended by a signal. Data goes to stdout, talk to stderr.
 
 mod args;
 mod decode;
@@ -19,6 +20,7 @@ mod scan;
 mod serve;
 mod signals;
 mod sql;
+mod store;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -61,6 +63,7 @@ pub fn main(now: &'static (dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sy
             Command::Scan(args) => scan::run(args, clock).await,
             Command::Serve(args) => serve::run(args, clock).await,
             Command::Sql(args) => sql::run(args, clock).await,
+            Command::Store(args) => store::run(args.command, clock).await,
             Command::Format(args) => format::run(&args),
             Command::Doctor(args) => doctor::run(args, clock).await,
         }

@@ -9,6 +9,12 @@
 //! max_rows = 10000
 //! max_seconds = 30
 //!
+//! [store]
+//! min_free_bytes = 536870912        # of the data's volume: with less left, ingest is refused
+//!
+//! [retention]                       # see the README, also for holds
+//! access_logs_days = 400
+//!
 //! [decode.fields]                    # your key = key of the recommended format
 //! status = "response_code"
 //!
@@ -17,10 +23,14 @@
 //! type = "webhook"
 //! ```
 
+mod retention;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use query::store::Retention;
+use retention::RetentionToml;
 use serde::Deserialize;
 
 use crate::deliver::config::{self, Machine, SinkToml};
@@ -36,6 +46,10 @@ pub struct Config {
     pub max_rows: Option<usize>,
     /// Seconds that a query may take.
     pub max_seconds: Option<u64>,
+    /// Bytes that stay free on the data's volume.
+    pub min_free_bytes: Option<u64>,
+    /// How long rows are kept.
+    pub retention: Retention,
     /// Other JSON key → key of the recommended format.
     pub fields: BTreeMap<String, String>,
     /// Where findings go; `None` without a sink.
@@ -61,6 +75,14 @@ pub enum ConfigError {
         /// Where and why.
         source: config::ConfigError,
     },
+    /// A value that is not right.
+    #[error("the configuration {file} is not right: {reason}")]
+    Value {
+        /// The file.
+        file: String,
+        /// Where and why.
+        reason: String,
+    },
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -68,6 +90,8 @@ pub enum ConfigError {
 struct ConfigToml {
     http: HttpToml,
     sql: SqlToml,
+    store: StoreToml,
+    retention: RetentionToml,
     decode: DecodeToml,
     sinks: Vec<SinkToml>,
     retry_scale: Option<f64>,
@@ -89,6 +113,12 @@ struct SqlToml {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct StoreToml {
+    min_free_bytes: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct DecodeToml {
     fields: BTreeMap<String, String>,
 }
@@ -105,7 +135,8 @@ impl Config {
         // not the parser's own text: it shows the line, and in it perhaps a secret
         let wire: ConfigToml =
             toml::from_str(&text).map_err(|error| wrong(config::ConfigError::toml(&text, &error)))?;
-        let ConfigToml { http, sql, decode, sinks, retry_scale } = wire;
+        let ConfigToml { http, sql, store, retention, decode, sinks, retry_scale } = wire;
+        let retention = retention.check().map_err(|reason| ConfigError::Value { file: name.clone(), reason })?;
         let deliver = match sinks.is_empty() {
             true => None,
             false => Some(config::Config::check(sinks, retry_scale, folder, &Machine).map_err(wrong)?),
@@ -115,6 +146,8 @@ impl Config {
             max_body_bytes: http.max_body_bytes,
             max_rows: sql.max_rows,
             max_seconds: sql.max_seconds,
+            retention,
+            min_free_bytes: store.min_free_bytes,
             fields: decode.fields,
             deliver,
         })

@@ -9,6 +9,7 @@
 //! that hangs up) must not take that list with it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use query::{Core, CoreError};
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::http::Metrics;
+use crate::intake::Intake;
 
 /// How long rows are gathered before a round.
 const GATHER: Duration = Duration::from_millis(200);
@@ -31,9 +33,12 @@ pub struct Detector(Arc<Inner>);
 
 struct Inner {
     core: Arc<Core>,
+    intake: Intake,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     rows_came: Notify,
+    /// A flush that nobody waits for is under way.
+    flushing: AtomicBool,
 }
 
 /// A round that could not be done.
@@ -48,10 +53,17 @@ pub enum CatchUpError {
 }
 
 impl Detector {
-    /// A detector over this core.
+    /// A detector over the core that this way in leads to.
     #[must_use]
-    pub fn new(core: Arc<Core>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
-        Self(Arc::new(Inner { core, clock, metrics, rows_came: Notify::new() }))
+    pub fn new(intake: Intake, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        let (core, rows_came) = (intake.core().clone(), Notify::new());
+        Self(Arc::new(Inner { core, intake, clock, metrics, rows_came, flushing: AtomicBool::new(false) }))
+    }
+
+    /// The way in.
+    #[must_use]
+    pub fn intake(&self) -> &Intake {
+        &self.0.intake
     }
 
     /// Store, SQL, detections and findings.
@@ -121,14 +133,33 @@ impl Detector {
     /// Writes the rows in memory to disk. A failure is logged and counted: the rows stay in memory, and the next flush takes them along.
     pub async fn flush(&self) {
         let inner = Arc::clone(&self.0);
-        let flushed = tokio::spawn(async move { inner.core.store().flush().await }).await;
+        let flushed = tokio::spawn(async move { inner.core.flush().await }).await;
         match flushed {
-            Ok(Ok(flushed)) => tracing::debug!(rows = flushed.rows, rejects = flushed.rejects, "rows are on disk"),
+            Ok(Ok(flushed)) => {
+                if let Err(error) = self.0.intake.forget(flushed.sequence).await {
+                    tracing::error!(error = %with_causes(&error), "the journal forgets nothing for now");
+                }
+                tracing::debug!(rows = flushed.rows, rejects = flushed.rejects, "rows are on disk");
+            }
             Ok(Err(error)) => {
                 self.0.metrics.flush_failed();
                 tracing::error!(error = %with_causes(&error), "rows could not be written to disk: they stay in memory and are tried again");
             }
             Err(error) => tracing::error!(%error, "a flush was cut short"),
+        }
+    }
+
+    /// Begins to write rows to disk if there is enough of them in memory; waits for it only if there is too much.
+    pub(crate) async fn make_room(&self) {
+        let store = self.0.core.store();
+        if store.is_crowded() {
+            self.flush().await;
+        } else if store.wants_flush() && !self.0.flushing.swap(true, Ordering::AcqRel) {
+            let detector = self.clone();
+            tokio::spawn(async move {
+                detector.flush().await;
+                detector.0.flushing.store(false, Ordering::Release);
+            });
         }
     }
 

@@ -29,6 +29,7 @@ pub mod format;
 pub mod format_string;
 mod identity;
 pub mod inflate;
+pub mod journal;
 mod json;
 pub mod json_format;
 mod json_names;

@@ -22,7 +22,7 @@ use crate::detect::{Detection, Engine, EvaluateError, Pack, PackError, Sight, To
 use crate::finding::{ChangeKind, Finding};
 use crate::findings::{FindingsError, FindingsState, Passing};
 use crate::sql::{Limits, QueryError, Rowset, Sql};
-use crate::store::{Store, StoreError, StoreOptions};
+use crate::store::{Flushed, Store, StoreError, StoreOptions};
 use crate::summary::Summary;
 
 /// Which rows an in-memory core keeps.
@@ -75,6 +75,8 @@ pub struct Core {
     stay: Stay,
     most_suspicious: usize,
     state: Mutex<State>,
+    /// Held by appends while rows are in the store and not yet among what was touched.
+    appending: tokio::sync::RwLock<()>,
     stopping: AtomicBool,
     /// One round of detection at a time, so that an older one never overwrites a newer one's outcome.
     round: tokio::sync::Mutex<()>,
@@ -83,6 +85,8 @@ pub struct Core {
 #[derive(Debug, Default)]
 struct State {
     touched: Touched,
+    /// What the round that is running looks at.
+    looking: Touched,
     overdue: Overdue,
     latest: i64,
     coverage: Coverage,
@@ -184,7 +188,14 @@ impl Core {
         let (touched, mut overdue) = findings.remembered().await?;
         overdue.keep(|id| pack.detections().iter().any(|detection| detection.header.id == id));
         let formats = LineFormats::default();
-        let state = State { coverage, formats, latest: store.stats().latest.unwrap_or(i64::MIN), touched, overdue };
+        let state = State {
+            coverage,
+            formats,
+            latest: store.stats().latest.unwrap_or(i64::MIN),
+            touched,
+            overdue,
+            looking: Touched::default(),
+        };
         let engine = Engine::new(sql.clone());
         Ok(Self {
             store,
@@ -196,6 +207,7 @@ impl Core {
             stay,
             most_suspicious: options.suspicious_memory,
             state: Mutex::new(state),
+            appending: tokio::sync::RwLock::new(()),
             stopping: AtomicBool::new(false),
             round: tokio::sync::Mutex::new(()),
         })
@@ -217,6 +229,7 @@ impl Core {
     /// # Errors
     /// If the store does not take it; then none of it is in.
     pub async fn append(&self, batch: &AccessLogBatch) -> Result<(), CoreError> {
+        let _appending = self.appending.read().await;
         match self.keep {
             Keep::All => self.store.append(&batch.compact()).await?,
             Keep::Suspicious => {
@@ -224,14 +237,45 @@ impl Core {
                 self.store.append(&kept.compact()).await?
             }
         };
-        let mut state = self.state();
-        state.touched.add(&batch.rows);
-        if let Some(latest) = latest(&batch.rows) {
-            state.latest = state.latest.max(latest);
-        }
-        state.coverage.merge(&batch.coverage);
-        state.formats.merge(&batch.formats);
+        self.state().note(batch);
         Ok(())
+    }
+
+    /// Takes in all batches of the journal's frame `sequence`, together: see [`Store::append_at`].
+    ///
+    /// # Errors
+    /// If the store does not take them; then none of them is in.
+    pub async fn append_at(&self, sequence: u64, batches: &[AccessLogBatch]) -> Result<(), CoreError> {
+        let compact: Vec<AccessLogBatch> = batches.iter().map(AccessLogBatch::compact).collect();
+        let _appending = self.appending.read().await;
+        if self.store.append_at(sequence, &compact).await? {
+            let mut state = self.state();
+            batches.iter().for_each(|batch| state.note(batch));
+        }
+        Ok(())
+    }
+
+    /// Moves everything appended so far to disk, and remembers what of it was not looked at yet: whatever happens from here on, nothing up to the
+    /// sequence that it answers has to be appended again.
+    ///
+    /// # Errors
+    /// As [`Store::flush`], or if the findings' state cannot be written.
+    pub async fn flush(&self) -> Result<Flushed, CoreError> {
+        let flushed = self.store.flush().await?;
+        // an append whose rows went to disk just now has noted by then what it touched
+        drop(self.appending.write().await);
+        self.remember().await?;
+        Ok(flushed)
+    }
+
+    async fn remember(&self) -> Result<(), CoreError> {
+        let (touched, overdue) = {
+            let state = self.state();
+            let mut touched = state.touched.clone();
+            touched.merge(&state.looking);
+            (touched, state.overdue.clone())
+        };
+        Ok(self.findings.remember(&touched, &overdue).await?)
     }
 
     /// Brings the findings up to everything appended before this call; `now` is the wall time, for the change feed and for the windows on which
@@ -259,7 +303,9 @@ impl Core {
         let _one_round = self.round.lock().await;
         let (touched, again, latest) = {
             let mut state = self.state();
-            (std::mem::take(&mut state.touched), state.overdue.due(now), state.latest)
+            let touched = std::mem::take(&mut state.touched);
+            state.looking = touched.clone();
+            (touched, state.overdue.due(now), state.latest)
         };
         let mut round = Round::default();
         if touched.is_empty() && again.is_empty() {
@@ -357,11 +403,7 @@ impl Core {
     /// If the last rows cannot be written.
     pub async fn close(&self) -> Result<(), CoreError> {
         self.store.close().await?;
-        let (touched, overdue) = {
-            let state = self.state();
-            (state.touched.clone(), state.overdue.clone())
-        };
-        self.findings.remember(&touched, &overdue).await?;
+        self.remember().await?;
         self.findings.close().await;
         Ok(())
     }
@@ -380,9 +422,23 @@ struct Unseen<'a> {
 
 impl Drop for Unseen<'_> {
     fn drop(&mut self) {
+        let mut state = self.core.state();
+        state.looking = Touched::default();
         if let Some(touched) = &self.touched {
-            self.core.state().touched.merge(touched);
+            state.touched.merge(touched);
         }
+    }
+}
+
+impl State {
+    /// What a batch that was taken in says.
+    fn note(&mut self, batch: &AccessLogBatch) {
+        self.touched.add(&batch.rows);
+        if let Some(latest) = latest(&batch.rows) {
+            self.latest = self.latest.max(latest);
+        }
+        self.coverage.merge(&batch.coverage);
+        self.formats.merge(&batch.formats);
     }
 }
 

@@ -4,14 +4,16 @@
 //!  AccessLogBatch ─append─▶ hot (memory, by 5 min of event time) ─flush─▶ cold (Parquet files, committed through Delta Lake)
 //!                            └──────────────── snapshot: one consistent cut ────────────────┘─▶ TableProvider ─▶ SQL
 //!
+//!                                                              ▲ small files become large ones, old rows are deleted (tidy.rs)
+//!
 //!  DIR/meshwarden.json  format          DIR/access_logs/  Delta table      DIR/coverage/  sums per source
-//!  DIR/meshwarden.lock  single writer   DIR/rejects/      Delta table
+//!  DIR/meshwarden.lock  single writer   DIR/rejects/      Delta table      both by day
 //! ```
 //! Invariants:
 //! - A row is in hot or in cold, never in both, never in neither: both lists live under one lock, and a flush swaps them in one
 //!   section of it (per table), after the commit is on stable storage.
-//! - Each append gets a sequence number, rising by one, never reused. Each Delta commit names the last one that it covers (`txn`), so
-//!   what is on disk is always "all appends up to S".
+//! - Each append has a sequence number, rising, never reused: the journal's ([`Store::append_at`]), or one of the store's own. Each Delta
+//!   commit names the last one that it covers (`txn`), so what is on disk is always "all appends up to S".
 //! - A flush that fails or is dropped half-way loses nothing and can be repeated; two never overlap; appends and queries go on.
 //! - One writer per folder (a lock on a file); any number of readers of what is committed.
 //!
@@ -19,17 +21,21 @@
 //!
 //! Times are microseconds since the epoch, UTC. Sizes are bytes of memory really held.
 //!
-//! Absent, on purpose: durability of rows that are still hot (the journal's job: it replays what `txn` does not cover), the decision
-//! when to flush (the caller's: [`Store::wants_flush`] says when size asks for it, a clock belongs to `main`), compaction and vacuum.
+//! Absent, on purpose: durability of rows that are still hot (the journal's job: it replays what [`Store::flushed`] does not cover), and the decision
+//! when to flush, compact or delete (the caller's: [`Store::wants_flush`] says when size asks for it, a clock belongs to `main`).
 
 mod cold;
+mod compact;
 mod coverage;
 mod delta;
 mod error;
 mod flush;
 mod folder;
 mod hot;
+mod older;
 mod provider;
+mod retain;
+mod rewrite;
 mod snapshot;
 mod span;
 mod spill;
@@ -37,18 +43,26 @@ mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tidy;
+mod vacuum;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
+pub use compact::{Compacted, Eagerness};
 pub use error::StoreError;
 pub use flush::Flushed;
+pub use retain::{DEFAULT_DAYS, Hold, Retained, Retention};
 pub use snapshot::Snapshot;
-pub use state::StoreStats;
+pub use state::{StoreStats, TableStats};
+pub use verify::{Flaw, Verified};
 
+use chrono::{DateTime, Utc};
 use ingest::{AccessLogBatch, Coverage};
-use state::State;
+use state::{Ready, State};
 
 /// How a store behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +72,9 @@ pub struct StoreOptions {
     /// [`Store::wants_flush`] when this many rows are in memory.
     pub flush_rows: usize,
 }
+
+/// So many times [`StoreOptions::flush_bytes`] are too much.
+const CROWDED: u64 = 2;
 
 impl Default for StoreOptions {
     fn default() -> Self {
@@ -159,26 +176,52 @@ impl Store {
     /// # Errors
     /// If the batch does not have the tables' columns, or the store is closed or opened for reading. Then nothing was added.
     pub async fn append(&self, batch: &AccessLogBatch) -> Result<u64, StoreError> {
-        let (logs, rejected) = {
-            let state = self.read();
-            (state.access_logs.shape.clone(), state.rejects.shape.clone())
-        };
-        // The expensive part happens before the lock is taken.
-        let rows = hot::split(&logs.fit(&batch.rows)?, logs.time_column)?;
-        let rejects = hot::split(&rejected.fit(&batch.rejects)?, rejected.time_column)?;
-        let source = coverage::source_of(batch);
+        let ready = [self.ready(batch)?];
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if state.closed {
             drop(state);
             return Err(self.refusal());
         }
-        state.access_logs.hot.push(rows);
-        state.rejects.hot.push(rejects);
-        if let Some(source) = source {
-            coverage::add(&mut state.coverage, source, &batch.coverage);
+        let sequence = state.sequence.max(state.rejects.flushed) + 1;
+        state.push(ready, sequence);
+        Ok(sequence)
+    }
+
+    /// Adds all batches of the journal's frame `sequence`, none of them before the others. Frames come in their order; after a restart those that
+    /// the tables do not cover come again, and of them each table takes what it does not have. Answers whether the frame was new to the store.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub async fn append_at(&self, sequence: u64, batches: &[AccessLogBatch]) -> Result<bool, StoreError> {
+        let ready = batches.iter().map(|batch| self.ready(batch)).collect::<Result<Vec<_>, _>>()?;
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            drop(state);
+            return Err(self.refusal());
         }
-        state.sequence += 1;
-        Ok(state.sequence)
+        let new = sequence > state.sequence;
+        if new {
+            state.push(ready, sequence);
+        }
+        Ok(new)
+    }
+
+    /// A batch as the tables take it: the expensive part, before the lock is taken.
+    fn ready(&self, batch: &AccessLogBatch) -> Result<Ready, StoreError> {
+        let (logs, rejected) = {
+            let state = self.read();
+            (state.access_logs.shape.clone(), state.rejects.shape.clone())
+        };
+        let rows = hot::split(&logs.fit(&batch.rows)?, logs.time_column)?;
+        let rejects = hot::split(&rejected.fit(&batch.rejects)?, rejected.time_column)?;
+        let coverage = coverage::source_of(batch).map(|source| (source.to_owned(), batch.coverage.clone()));
+        Ok(Ready { rows, rejects, coverage })
+    }
+
+    /// The last append that is on stable storage with all before it.
+    #[must_use]
+    pub fn flushed(&self) -> u64 {
+        self.read().access_logs.flushed
     }
 
     /// Everything as of now: one consistent cut.
@@ -203,6 +246,50 @@ impl Store {
         Flushing(tokio::spawn(async move { backing.lock().await.flush(&state).await }))
     }
 
+    /// Makes one file of several small ones, if there are enough; `None`: there is nothing to do (any more). Appends, flushes and queries go on.
+    ///
+    /// # Errors
+    /// If files cannot be read or written, or the store is not open for writing: then the table is as it was.
+    pub async fn compact(&self, eagerness: Eagerness, now: DateTime<Utc>) -> Result<Option<Compacted>, StoreError> {
+        let (state, backing) = (Arc::clone(&self.state), Arc::clone(&self.backing));
+        // carried through, whether it is waited for or not
+        let task = tokio::spawn(async move { flush::Writer::compact(&backing, &state, eagerness, now).await });
+        task.await.map_err(StoreError::Interrupted)?
+    }
+
+    /// Deletes rows that are older than `retention` says, whole days of them, and are not held. What it did to each table.
+    ///
+    /// # Errors
+    /// If files cannot be read or written, or the store is not open for writing: then nothing of that table is deleted.
+    pub async fn retain(&self, retention: &Retention, now: DateTime<Utc>) -> Result<Vec<Retained>, StoreError> {
+        let (state, backing, retention) = (Arc::clone(&self.state), Arc::clone(&self.backing), retention.clone());
+        let task = tokio::spawn(async move {
+            match &mut *backing.lock().await {
+                Backing::Folder(writer) => writer.retain(&state, &retention, now).await,
+                Backing::ReadOnly => Err(StoreError::ReadOnly),
+                Backing::Closed => Err(StoreError::Closed),
+                Backing::Memory | Backing::Passing(_) => Ok(Vec::new()),
+            }
+        });
+        task.await.map_err(StoreError::Interrupted)?
+    }
+
+    /// Removes the files of rows that were compacted or deleted, and what a crash left behind, once nobody named them for `grace`: a query may still
+    /// read them. How many. Not while [`Store::compact`] runs.
+    ///
+    /// # Errors
+    /// If a folder cannot be listed, or a file not be removed.
+    pub async fn vacuum(&self, grace: Duration) -> Result<u64, StoreError> {
+        let backing = Arc::clone(&self.backing);
+        let task = tokio::spawn(async move {
+            match &mut *backing.lock().await {
+                Backing::Folder(writer) => writer.vacuum(grace),
+                _ => Ok(0),
+            }
+        });
+        task.await.map_err(StoreError::Interrupted)?
+    }
+
     /// Whether enough is in memory to be worth a flush. While one is running only what came after it counts.
     #[must_use]
     pub fn wants_flush(&self) -> bool {
@@ -220,10 +307,40 @@ impl Store {
         rows >= self.options.flush_rows.max(1) || bytes >= self.options.flush_bytes.max(1)
     }
 
+    /// Whether so much is in memory, a flush that is running included, that who brings more should wait for it.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        let state = self.read();
+        let bytes = state.access_logs.hot_bytes() + state.rejects.hot_bytes();
+        bytes >= (self.options.flush_bytes as u64).saturating_mul(CROWDED)
+    }
+
     /// What the store holds.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
         self.read().stats()
+    }
+
+    /// What each table has on disk.
+    #[must_use]
+    pub fn tables(&self) -> Vec<TableStats> {
+        let state = self.read();
+        [&state.access_logs, &state.rejects].map(TableStats::of).into()
+    }
+
+    /// When what is on disk was last added to; `None`: never, or it is not known.
+    #[must_use]
+    pub fn as_of(&self) -> Option<DateTime<Utc>> {
+        self.read().as_of
+    }
+
+    /// Reads every file on disk and compares it with what was written: its bytes, its rows, their times.
+    ///
+    /// # Errors
+    /// If the work is cut short. A file that is wrong is no error, but a flaw.
+    pub async fn verify(&self) -> Result<Vec<Verified>, StoreError> {
+        let Snapshot { access_logs, rejects, .. } = self.snapshot();
+        Ok(vec![verify::verify(&access_logs).await?, verify::verify(&rejects).await?])
     }
 
     /// Which columns each source filled, summed over everything ever appended.

@@ -18,6 +18,7 @@ mod columns;
 mod draw;
 mod error;
 mod files;
+pub mod load;
 mod machine;
 mod measure;
 mod memory;

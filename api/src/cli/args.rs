@@ -13,7 +13,7 @@ use query::finding::Severity;
     version,
     about = "Security analytics for Envoy and Istio access logs",
     arg_required_else_help = true,
-    after_help = "Examples:\n  meshwarden demo                                       findings in the sample logs, then the API\n  meshwarden scan /var/log/istio/*.log                  findings in your logs\n  kubectl logs deploy/orders -c istio-proxy | meshwarden scan -\n  meshwarden sql \"SELECT source_principal, count(*) FROM requests GROUP BY 1\" --from access.log\n  meshwarden serve --data /var/lib/meshwarden           the service\n\nExit codes: 0 done, 1 --fail-on hit, 2 bad usage or configuration, or not everything was looked at, 3 nothing readable, 130 ended by a signal"
+    after_help = "Examples:\n  meshwarden demo                                       findings in the sample logs, then the API\n  meshwarden scan /var/log/istio/*.log                  findings in your logs\n  kubectl logs deploy/orders -c istio-proxy | meshwarden scan -\n  meshwarden sql \"SELECT source_principal, count(*) FROM requests GROUP BY 1\" --from access.log\n  meshwarden serve --data /var/lib/meshwarden           the service\n\nExit codes: 0 done, 1 --fail-on hit or a flaw that store verify found, 2 bad usage or configuration, or not everything was looked at, 3 nothing readable, 130 ended by a signal"
 )]
 pub struct Cli {
     /// What the program says about itself on stderr, as a tracing filter [example: --log info,api=debug]
@@ -43,6 +43,11 @@ pub(crate) enum Command {
         after_help = "Examples:\n  meshwarden sql \"SELECT path, count(*) FROM requests WHERE response_code = 403 GROUP BY 1\" --from a.log --from b.log.gz\n  meshwarden sql \"SELECT * FROM rejects\" --from a.log --output ndjson\n  meshwarden sql \"SELECT count(*) FROM access_logs\" --data /var/lib/meshwarden\n\nTables: access_logs (every line), requests (one row a request and reporter), rejects."
     )]
     Sql(SqlArgs),
+    /// Look at a service's folder, and tidy it up
+    #[command(
+        after_help = "Examples:\n  meshwarden store status --data /var/lib/meshwarden\n  meshwarden store verify --data /var/lib/meshwarden --output json\n  meshwarden store retain --data /var/lib/meshwarden --config meshwarden.toml"
+    )]
+    Store(StoreCommands),
     /// Print the recommended log format, ready to switch on
     #[command(
         after_help = "Examples:\n  meshwarden format istio\n  meshwarden format istio --with-query\n  meshwarden format envoy\n  meshwarden format json"
@@ -128,6 +133,49 @@ pub(crate) struct SqlArgs {
     pub(crate) limit: usize,
     #[command(flatten)]
     pub(crate) decode: DecodeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreCommands {
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Say what is in it, and how fresh that is; a service may be running
+    #[command(after_help = "Example:\n  meshwarden store status --data /var/lib/meshwarden")]
+    Status(StoreArgs),
+    /// Make few large files of many small ones; a running service does so by itself
+    #[command(after_help = "Example:\n  meshwarden store compact --data /var/lib/meshwarden")]
+    Compact(StoreArgs),
+    /// Delete the rows whose time is over, and are not held; a running service does so by itself
+    #[command(
+        after_help = "Example:\n  meshwarden store retain --data /var/lib/meshwarden --config meshwarden.toml\n\nThe configuration says how long:\n  [retention]\n  access_logs_days = 400     # 0: for ever\n  rejects_days = 400\n  [[retention.hold]]\n  name = \"case-17\"\n  from = \"2026-01-01T00:00:00Z\"\n  to = \"2026-02-01T00:00:00Z\"\n  entity = \"cluster.local/ns/bank/sa/payments\""
+    )]
+    Retain(StoreRetainArgs),
+    /// Read every byte of it and compare with what was written; exits with 1 if something is not right; a service may be running
+    #[command(after_help = "Example:\n  meshwarden store verify --data /var/lib/meshwarden")]
+    Verify(StoreArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Folder of the service [example: --data /var/lib/meshwarden]
+    #[arg(long, env = "MESHWARDEN_DATA", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Text for people, or one JSON object [example: --output json]
+    #[arg(long, env = "MESHWARDEN_OUTPUT", default_value = "table", value_name = "FORM")]
+    pub(crate) output: DoctorOutput,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreRetainArgs {
+    /// Configuration, TOML: its section retention; without it everything is kept 400 days [example: --config meshwarden.toml]
+    #[arg(long, env = "MESHWARDEN_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub(crate) enum Exit {
     /// Done.
     Done,
-    /// A finding was as severe as `--fail-on` says.
+    /// A finding was as severe as `--fail-on` says, or something is not as it was written.
     FailOn,
 }
 
@@ -51,6 +51,12 @@ pub(crate) enum CliError {
     /// The core could not be opened or written.
     #[error(transparent)]
     Core(#[from] query::CoreError),
+    /// What the journal keeps could not be taken in.
+    #[error(transparent)]
+    Intake(#[from] crate::intake::IntakeError),
+    /// The journal could not be read.
+    #[error(transparent)]
+    Journal(ingest::journal::JournalError),
     /// The store could not be opened.
     #[error(transparent)]
     Store(#[from] query::store::StoreError),

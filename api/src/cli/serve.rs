@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingest::DecodeOptions;
+use ingest::journal::{Damaged, Recovery};
 use query::{Core, CoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -23,7 +24,9 @@ use crate::config::Config;
 use crate::deliver::Deliverer;
 use crate::detect_loop::Detector;
 use crate::feed::CoreFeed;
+use crate::housekeeping;
 use crate::http::{self, AppState, DeliveryCount, HttpConfig, Metrics, TOKEN_VARIABLE, Token};
+use crate::intake::{Intake, IntakeError};
 use crate::render;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -55,11 +58,16 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
         }
     };
     render::say(format_args!("meshwarden: data in {}", args.data.display()));
-    serve(core.clone(), clock, decode, http, listener, deliverer.clone()).await?;
+    let (intake, recovery) = Intake::open(core.clone(), decode, &args.data, config.min_free_bytes).await?;
+    say_recovered(&recovery);
+    let tidying = tokio::spawn(housekeeping::run(core.clone(), config.retention, clock.clone()));
+    serve(intake.clone(), clock, http, listener, deliverer.clone()).await?;
+    tidying.abort();
     if let Some(deliverer) = deliverer {
         deliverer.stop().await;
     }
     core.close().await?;
+    intake.forget(core.store().flushed()).await.map_err(IntakeError::from)?;
     render::say("meshwarden: stopped, everything is written");
     Ok(Exit::Done)
 }
@@ -78,7 +86,27 @@ pub(super) async fn demo(
         Ok(listener) => listener,
         Err(_) => bind(SocketAddr::new(listen.ip(), 0)).await?,
     };
-    serve(core, clock, decode, http, listener, None).await
+    serve(Intake::in_memory(core, decode).await?, clock, http, listener, None).await
+}
+
+/// What a crash left behind.
+fn say_recovered(recovery: &Recovery) {
+    let Recovery { replayed, torn_bytes, damaged, missing } = recovery;
+    if *replayed > 0 || *torn_bytes > 0 {
+        tracing::info!(replayed, torn_bytes, "the journal was read again: what was acknowledged is in the tables");
+    }
+    for Damaged { segment, offset, bytes, kept_in } in damaged {
+        render::say(format_args!(
+            "meshwarden: the journal is damaged: {bytes} bytes of {segment} from byte {offset} on are no frame; they are kept in {kept_in}"
+        ));
+    }
+    for sequences in missing {
+        render::say(format_args!(
+            "meshwarden: lines that were acknowledged are lost: the journal lacks {} to {}",
+            sequences.start(),
+            sequences.end()
+        ));
+    }
 }
 
 async fn bind(listen: SocketAddr) -> Result<TcpListener, CliError> {
@@ -94,16 +122,16 @@ fn token() -> Result<Option<Token>, CliError> {
 }
 
 async fn serve(
-    core: Arc<Core>,
+    intake: Intake,
     clock: SharedClock,
-    decode: Arc<DecodeOptions>,
     config: HttpConfig,
     listener: TcpListener,
     deliverer: Option<Arc<Deliverer>>,
 ) -> Result<(), CliError> {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(signals(stop));
-    let detector = Detector::new(core.clone(), clock, Arc::new(Metrics::new()));
+    let core = intake.core().clone();
+    let detector = Detector::new(intake, clock, Arc::new(Metrics::new()));
     let drained = Arc::new(tokio::sync::Notify::new());
     let detecting = {
         let drained = drained.clone();
@@ -115,8 +143,8 @@ async fn serve(
         "meshwarden: API on http://{address}{guarded} – try http://{address}/api/v1/findings; Ctrl-C ends it"
     ));
     let finishing = detector.clone();
-    let state = AppState::new(detector, decode, config)
-        .with_deliveries(move || deliverer.as_deref().map(counts).unwrap_or_default());
+    let state =
+        AppState::new(detector, config).with_deliveries(move || deliverer.as_deref().map(counts).unwrap_or_default());
     let served = http::serve(listener, state, wait(stopped)).await;
     // only now can no more rows come in: the last round sees them all, but the rows themselves come first
     finishing.flush().await;

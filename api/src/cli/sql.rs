@@ -21,6 +21,12 @@ pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliEr
     let rowset = match data {
         Some(folder) => {
             let store = Store::open_read_only(folder).await?;
+            if let Some(as_of) = store.as_of() {
+                let as_of = as_of.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+                render::say(format_args!(
+                    "rows as written to disk up to {as_of}; what came in since is asked from the service's API"
+                ));
+            }
             let snapshot = store.snapshot();
             let sql = Sql::new(CoreOptions::default().sql_memory)?;
             let session = sql.over(snapshot.access_logs(), Some(snapshot.rejects())).await?;

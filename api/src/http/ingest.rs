@@ -1,12 +1,16 @@
 //! `POST /api/v1/ingest`: lines in, rows and rejects out; what was accepted is visible to the next query.
 //!
 //! ```text
-//!  body ─▶ receive: inflate, ≤ max_body_bytes in memory ─▶ complete? ─▶ take_in: decode ─▶ append, batch by batch ─▶ 200
-//!              └─ too large 413 · broken 400 · slow 408 · hung up ─▶ nothing is accepted
+//!  body ─▶ receive: inflate, ≤ max_body_bytes in memory ─▶ complete? ─▶ take_in: journal ─▶ on stable storage ─▶ in the tables ─▶ 200
+//!              └─ too large 413 · broken 400 · slow 408 · hung up ─▶ nothing      └─ disk full 507    └─ ?ack=durable: 202
 //! ```
+//! A 2xx says that the lines are on stable storage: they are in the tables after any crash, once.
 //! Every line is a row or a reject, so that a body of nothing but rejects is a 200 as well. `reasons` names the first 1000 rejects; all of
 //! them are in the table `rejects`. Content-Type says nothing here; Content-Encoding is gzip, zstd, identity or absent, and where it is
 //! absent the first bytes tell.
+//!
+//! Lines sent again under the same `Idempotency-Key` are answered as the first time (with `Idempotent-Replayed: true`), and not taken again; other lines
+//! under that key are 422.
 //!
 //! A row's `log_id` is unique to the request (`<source>/<request id>` and its place), its `source` is `http` or what the caller names it.
 
@@ -16,7 +20,9 @@ mod take_in;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ingest::journal::Label;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -25,6 +31,12 @@ use super::problem::{Kind, Problem};
 use super::state::AppState;
 
 const SOURCE: HeaderName = HeaderName::from_static("x-meshwarden-source");
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Whether the lines had been taken before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Most bytes of a key.
+const KEY_BYTES: usize = 255;
 
 /// Bytes of a refused body that are read all the same, at least.
 const LINGER_BYTES: u64 = 64 << 20;
@@ -41,6 +53,53 @@ pub(crate) struct IngestParams {
     /// the same.
     #[param(max_length = 128, pattern = "^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
     source: Option<String>,
+    /// When to answer: `queryable` (the default), when the next query sees the lines, or `durable`, as soon as they are on stable storage.
+    #[serde(default)]
+    #[param(inline)]
+    ack: Ack,
+}
+
+/// When to answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Ack {
+    /// When the lines are queryable.
+    #[default]
+    Queryable,
+    /// When they are on stable storage. A server that keeps everything in memory answers as for `queryable`.
+    Durable,
+}
+
+/// What is answered.
+pub(crate) struct Answer {
+    done: Done,
+    /// It had been taken before.
+    again: bool,
+}
+
+enum Done {
+    Queryable(Accepted),
+    Durable(Durable),
+}
+
+/// The lines are on stable storage, and will be in the tables.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Durable {
+    /// The journal's number of them.
+    sequence: u64,
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = match self.done {
+            Done::Queryable(accepted) => Json(accepted).into_response(),
+            Done::Durable(durable) => (StatusCode::ACCEPTED, Json(durable)).into_response(),
+        };
+        if self.again {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        response
+    }
 }
 
 /// What became of the lines.
@@ -70,6 +129,8 @@ pub(crate) struct Reason {
         IngestParams,
         ("X-Meshwarden-Source" = Option<String>, Header, nullable = false, pattern = "^[A-Za-z0-9][A-Za-z0-9._:/-]*$",
          description = "As the parameter `source`"),
+        ("Idempotency-Key" = Option<String>, Header, nullable = false, max_length = 255, pattern = "^[ -~]+$",
+         description = "Remembered with the source for 24 hours, across any crash: the same lines sent again under it are acknowledged, and not taken a second time"),
         ("Content-Encoding" = Option<String>, Header, nullable = false, pattern = "^(gzip|zstd|identity)$",
          description = "gzip, zstd or identity; without it the first bytes tell"),
     ),
@@ -79,9 +140,12 @@ pub(crate) struct Reason {
     ),
     responses(
         (status = 200, description = "What became of the lines, even if all of them were rejected", body = Accepted),
+        (status = 202, description = "With `ack=durable`: the lines are on stable storage", body = Durable),
         (status = 408, description = "The body stopped coming", body = super::problem::ProblemJson, content_type = "application/problem+json"),
         (status = 413, description = "Too large after inflating: nothing was accepted", body = super::problem::ProblemJson, content_type = "application/problem+json"),
         (status = 415, description = "Unknown Content-Encoding", body = super::problem::ProblemJson, content_type = "application/problem+json"),
+        (status = 422, description = "Other lines were taken under this Idempotency-Key", body = super::problem::ProblemJson, content_type = "application/problem+json"),
+        (status = 507, description = "The disk is full: nothing was accepted", body = super::problem::ProblemJson, content_type = "application/problem+json"),
         (status = "default", description = "A problem: nothing was accepted", body = super::problem::ProblemJson, content_type = "application/problem+json"),
     ),
 )]
@@ -90,14 +154,14 @@ pub(crate) async fn ingest(
     Params(params): Params<IngestParams>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Accepted>, Problem> {
+) -> Result<Answer, Problem> {
     let mut body = body.into_data_stream();
     let outcome = accept(&state, params, &headers, &mut body).await;
     if outcome.is_err() && !headers.contains_key(header::EXPECT) {
         // most clients read the answer only after their body is out: take the rest of it, within bounds
         receive::linger(&mut body, state.config().max_body_bytes.saturating_mul(2).max(LINGER_BYTES)).await;
     }
-    outcome.map(Json)
+    outcome
 }
 
 async fn accept(
@@ -105,9 +169,10 @@ async fn accept(
     params: IngestParams,
     headers: &HeaderMap,
     body: &mut axum::body::BodyDataStream,
-) -> Result<Accepted, Problem> {
+) -> Result<Answer, Problem> {
     let received_at = state.now();
     let source = source(params.source.as_deref(), headers)?;
+    let key = key(headers)?;
     let encoding = receive::encoding(headers)?;
     let config = state.config();
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -119,9 +184,20 @@ async fn accept(
     let received = tokio::time::timeout(config.ingest_timeout, receive::receive(body, encoding, config)).await;
     let pieces = received.map_err(|_| receive::too_slow(config.ingest_timeout))??;
     let id = format!("{source}/{}", state.id());
+    let label = Label { received_at, source, id, idempotency: None };
+    let payload = take_in::Sent { label, key, pieces };
     // a task of its own: whoever hangs up from here on has had all of the lines taken in, not some
-    let work = tokio::spawn(take_in::take_in(state.clone(), place, pieces, take_in::Names { source, id }, received_at));
+    let work = tokio::spawn(take_in::take_in(state.clone(), place, payload, params.ack));
     work.await.map_err(|error| Problem::internal("taking the lines in", &error))?
+}
+
+/// The key under which the lines are taken once.
+fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=KEY_BYTES).contains(&key.len()) && keys.next().is_none());
+    let wrong = || format!("the header Idempotency-Key is one text of 1 to {KEY_BYTES} ASCII characters");
+    key.map(|key| Some(key.to_owned())).ok_or_else(|| Problem::bad_request(wrong()))
 }
 
 fn source(param: Option<&str>, headers: &HeaderMap) -> Result<String, Problem> {

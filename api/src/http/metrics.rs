@@ -28,6 +28,7 @@ use query::Round;
 
 use super::problem::Problem;
 use super::state::AppState;
+use crate::intake::JournalStats;
 use labels::{ByKind, ByOutcome, ByReason, ByRequest, ByRoute, ByStatus, ByTier};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -39,6 +40,7 @@ pub struct Metrics {
     accepted: Counter,
     rejected: Family<ByReason, Counter>,
     bytes: Counter,
+    repeats: Counter,
     requests: Family<ByRequest, Counter>,
     request_seconds: Family<ByRoute, Histogram, fn() -> Histogram>,
     rounds: Counter,
@@ -51,6 +53,11 @@ pub struct Metrics {
     findings: Family<ByStatus, Gauge>,
     rows: Family<ByTier, Gauge>,
     hot_bytes: Gauge,
+    journal_bytes: Gauge,
+    journal_syncs: Counter<u64, AtomicU64>,
+    journal_damaged: Gauge,
+    journal_missing: Gauge,
+    room: Gauge,
     deliveries: Family<ByOutcome, Counter<u64, AtomicU64>>,
     /// One reader at a time fills the values that are read when asked.
     reading: Mutex<()>,
@@ -83,6 +90,7 @@ impl Metrics {
             accepted: Counter::default(),
             rejected: Family::default(),
             bytes: Counter::default(),
+            repeats: Counter::default(),
             requests: Family::default(),
             request_seconds,
             rounds: Counter::default(),
@@ -95,6 +103,11 @@ impl Metrics {
             findings: Family::default(),
             rows: Family::default(),
             hot_bytes: Gauge::default(),
+            journal_bytes: Gauge::default(),
+            journal_syncs: Counter::default(),
+            journal_damaged: Gauge::default(),
+            journal_missing: Gauge::default(),
+            room: Gauge::default(),
             deliveries: Family::default(),
             registry: Registry::default(),
             reading: Mutex::new(()),
@@ -107,6 +120,11 @@ impl Metrics {
             "Bytes taken in over HTTP, after inflating",
             Unit::Bytes,
             m.bytes.clone(),
+        );
+        registry.register(
+            "ingest_repeats",
+            "Payloads that were sent again under their key, and not taken again",
+            m.repeats.clone(),
         );
         registry.register("http_requests", "HTTP requests answered", m.requests.clone());
         registry.register_with_unit(
@@ -138,6 +156,25 @@ impl Metrics {
         registry.register("findings", "Findings, by detection and status", m.findings.clone());
         registry.register("store_rows", "Access logs in memory (hot) and on disk (cold)", m.rows.clone());
         registry.register_with_unit("store_hot", "Memory that rows hold", Unit::Bytes, m.hot_bytes.clone());
+        registry.register_with_unit("journal", "Files of the journal", Unit::Bytes, m.journal_bytes.clone());
+        registry.register("journal_syncs", "Writes of the journal to stable storage", m.journal_syncs.clone());
+        registry.register_with_unit(
+            "journal_damaged",
+            "What was no frame when the journal was opened, and is kept aside",
+            Unit::Bytes,
+            m.journal_damaged.clone(),
+        );
+        registry.register(
+            "journal_missing",
+            "Payloads that were acknowledged and not there when the journal was opened",
+            m.journal_missing.clone(),
+        );
+        registry.register_with_unit(
+            "disk_room",
+            "What may still be taken in before the disk is too full",
+            Unit::Bytes,
+            m.room.clone(),
+        );
         registry.register("deliveries", "Deliveries, by sink and outcome", m.deliveries.clone());
         registry.register("build", "The program", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
         Self { registry, ..metrics }
@@ -150,6 +187,11 @@ impl Metrics {
         for (reason, lines) in rejected {
             self.rejected.get_or_create(&ByReason { reason: reason.to_owned() }).inc_by(lines);
         }
+    }
+
+    /// A body was sent again under its key.
+    pub(crate) fn repeated(&self) {
+        self.repeats.inc();
     }
 
     /// A request was answered; `route` as declared.
@@ -185,6 +227,7 @@ impl Metrics {
         &self,
         findings: &[(String, String, i64)],
         store: &query::store::StoreStats,
+        journal: JournalStats,
         deliveries: &[DeliveryCount],
     ) -> Result<String, std::fmt::Error> {
         let _one_reader = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -196,6 +239,11 @@ impl Metrics {
             self.rows.get_or_create(&ByTier { tier }).set(signed(rows));
         }
         self.hot_bytes.set(signed(store.hot_bytes));
+        self.journal_bytes.set(signed(journal.bytes));
+        self.journal_damaged.set(signed(journal.damaged));
+        self.journal_missing.set(signed(journal.missing));
+        self.room.set(signed(journal.room));
+        self.journal_syncs.inner().store(journal.syncs, std::sync::atomic::Ordering::Relaxed);
         for DeliveryCount { sink, outcome, count } in deliveries {
             let labels = ByOutcome { sink: sink.clone(), outcome: outcome.clone() };
             self.deliveries.get_or_create(&labels).inner().store(*count, std::sync::atomic::Ordering::Relaxed);
@@ -225,7 +273,8 @@ fn seconds() -> Histogram {
 pub(crate) async fn metrics(State(state): State<AppState>) -> Result<Response, Problem> {
     let findings =
         state.core().findings().counts().await.map_err(|error| Problem::internal("counting findings", &error))?;
-    let text = state.metrics().text(&findings, &state.core().store().stats(), &state.deliveries());
+    let (store, journal) = (state.core().store().stats(), state.intake().journal());
+    let text = state.metrics().text(&findings, &store, journal, &state.deliveries());
     let text = text.map_err(|error| Problem::internal("writing metrics", &error))?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }

@@ -26,8 +26,10 @@ pub(crate) enum Kind {
     TooLarge,
     UnsupportedEncoding,
     Unprocessable,
+    KeyReused,
     Internal,
     Unavailable,
+    Full,
     TookTooLong,
 }
 
@@ -63,10 +65,18 @@ impl Kind {
                 "urn:meshwarden:problem:unprocessable",
                 "The body holds a wrong value",
             ),
+            Self::KeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "urn:meshwarden:problem:idempotency-key-reused",
+                "The key stands for something else",
+            ),
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "urn:meshwarden:problem:internal", "Something broke here")
             }
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "urn:meshwarden:problem:unavailable", "Not now"),
+            Self::Full => {
+                (StatusCode::INSUFFICIENT_STORAGE, "urn:meshwarden:problem:full", "There is no room for it now")
+            }
             Self::TookTooLong => {
                 (StatusCode::GATEWAY_TIMEOUT, "urn:meshwarden:problem:took-too-long", "It took too long")
             }

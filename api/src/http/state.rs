@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use chrono::{DateTime, Utc};
-use ingest::DecodeOptions;
 use query::Core;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -13,6 +12,7 @@ use super::metrics::{DeliveryCount, Metrics};
 use super::problem::Problem;
 use crate::clock::Clock;
 use crate::detect_loop::Detector;
+use crate::intake::Intake;
 
 /// What every handler is given.
 #[derive(Clone)]
@@ -24,7 +24,6 @@ type Deliveries = Arc<dyn Fn() -> Vec<DeliveryCount> + Send + Sync>;
 #[derive(Clone)]
 struct Inner {
     detector: Detector,
-    decode: Arc<DecodeOptions>,
     config: Arc<HttpConfig>,
     ids: Ids,
     deliveries: Deliveries,
@@ -47,10 +46,9 @@ pub enum Phase {
 impl AppState {
     /// The state of a program that is starting: [`super::serve()`] makes it ready.
     #[must_use]
-    pub fn new(detector: Detector, decode: Arc<DecodeOptions>, config: HttpConfig) -> Self {
+    pub fn new(detector: Detector, config: HttpConfig) -> Self {
         Self(Arc::new(Inner {
             detector,
-            decode,
             ids: Arc::new(|| uuid::Uuid::new_v4().to_string()),
             deliveries: Arc::new(Vec::new),
             ingests: Arc::new(Semaphore::new(config.ingests.max(1))),
@@ -114,8 +112,8 @@ impl AppState {
         &self.0.config
     }
 
-    pub(crate) fn decode(&self) -> &Arc<DecodeOptions> {
-        &self.0.decode
+    pub(crate) fn intake(&self) -> &Intake {
+        self.0.detector.intake()
     }
 
     pub(crate) fn deliveries(&self) -> Vec<DeliveryCount> {

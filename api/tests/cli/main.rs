@@ -1,13 +1,19 @@
 //! The program as a person runs it: output, exit codes, the report, the service's life.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+// the figures of a run
+#![allow(clippy::print_stdout)]
 
+mod client;
 mod doctor;
 mod ended;
+mod full;
+mod killed;
 mod report;
 mod service;
 mod shapes;
 mod silenced;
+mod store;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use super::{command, sample, text};
 
-struct Service {
+pub(super) struct Service {
     child: Child,
     url: String,
     stderr: BufReader<std::process::ChildStderr>,
 }
 
 impl Service {
-    fn start(data: &Path, more: &[&str]) -> Self {
+    pub(super) fn start(data: &Path, more: &[&str]) -> Self {
         let mut args = vec!["serve", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"];
         args.extend(more);
         let mut child = command(&args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
@@ -47,7 +47,7 @@ impl Service {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    fn count(&self) -> i64 {
+    pub(super) fn count(&self) -> i64 {
         let answer = self.curl(
             "/api/v1/sql",
             Some(br#"{"query":"SELECT count(*) AS n, count(DISTINCT log_id) AS ids FROM access_logs"}"#),
@@ -56,7 +56,18 @@ impl Service {
         answer["rows"][0]["n"].as_i64().unwrap()
     }
 
-    fn stop(mut self) {
+    /// Host and port.
+    pub(super) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// `kill -9`.
+    pub(super) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(super) fn stop(mut self) {
         assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
         let patience = Instant::now() + Duration::from_secs(30);
         loop {
@@ -135,4 +146,46 @@ fn a_second_service_on_the_same_folder_is_refused() {
     assert_eq!(second.status.code(), Some(2));
     assert!(text(&second.stderr).contains(folder.path().to_str().unwrap()), "{}", text(&second.stderr));
     service.stop();
+}
+
+/// Sends lines under a key with a client that is none of ours: status, whether they were taken before, and the answer.
+fn keyed(service: &Service, path: &str, key: &str, body: &str) -> (u16, bool, Value) {
+    let script = "import sys,json,urllib.request as u,urllib.error as e
+r=u.Request(sys.argv[1],data=sys.stdin.buffer.read(),headers={'idempotency-key':sys.argv[2]})
+try: a=u.urlopen(r,timeout=60)
+except e.HTTPError as x: a=x
+print(json.dumps([a.status,a.headers.get('idempotent-replayed')=='true',json.loads(a.read())]))";
+    let mut python = Command::new("python3");
+    python.args(["-c", script, &format!("{}{path}", service.url), key]);
+    let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), body.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A key is remembered while the service runs, after `kill -9` before anything was flushed, and after it was flushed.
+#[test]
+fn what_is_sent_again_under_its_key_is_taken_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |path: &str| format!(r#"{{"start_time":"2026-11-22T14:39:24.727Z","method":"GET","path":"{path}"}}"#);
+    let body = format!("{}\n{}\nnonsense\n", line("/a"), line("/b"));
+    let accepted = json!({"accepted": 2, "rejected": 1, "reasons": [{"line": 3, "reason": "not_an_access_log"}]});
+    for life in 0..3 {
+        let mut service = Service::start(folder.path(), &[]);
+        let send = |path: &str, key: &str, body: &str| keyed(&service, path, key, body);
+        assert_eq!(send("/api/v1/ingest", "k-1", &body), (200, life > 0, accepted.clone()));
+        assert_eq!(send("/api/v1/ingest", "k-1", &body), (200, true, accepted.clone()));
+        assert_eq!(send("/api/v1/ingest?ack=durable", "k-1", &body), (202, true, json!({"sequence": 1})));
+        let (status, replayed, problem) = send("/api/v1/ingest", "k-1", &line("/c"));
+        assert_eq!((status, replayed), (422, false));
+        assert_eq!(problem["type"], "urn:meshwarden:problem:idempotency-key-reused");
+        // another source has keys of its own, and one is no key
+        assert_eq!(send("/api/v1/ingest?source=other", "k-1", &body).1, life > 0);
+        assert_eq!(send("/api/v1/ingest", &"k".repeat(256), &body).0, 400);
+        assert_eq!(service.count(), 4, "life {life}");
+        match life {
+            0 => service.kill(),
+            _ => service.stop(),
+        }
+    }
 }

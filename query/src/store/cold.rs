@@ -1,22 +1,26 @@
-//! Rows on disk: the list of Parquet files that the Delta log of a table names, and the writing of a new one.
+//! Rows on disk: the list of Parquet files that the Delta log of a table names, and the writing of new ones.
 //!
 //! ```text
-//!  pieces (any order) ─▶ sort by time ─▶ chunks of 32 Ki rows ─▶ row groups of 128 Ki rows ─▶ sync ─▶ one file
+//!  pieces (any order) ─▶ sort by time ─▶ days ─▶ chunks of 32 Ki rows ─▶ row groups of 128 Ki rows ─▶ sync ─▶ a file per day
 //! ```
-//! Layout for the questions asked of it: sorted by time (so row-group and page statistics cut windows out), zstd, dictionary pages
+//! Layout for the questions asked of it: by day (UTC), in it sorted by time (so row-group and page statistics cut windows out), zstd, dictionary pages
 //! where values repeat, bloom filters on what investigations start from. Text is plain Parquet strings and times are UTC
 //! microseconds: no Arrow-only metadata, so that Spark, DuckDB and pandas read the same table.
 //!
-//! A file becomes part of the table only by the Delta commit that names it; a file without one is litter that a vacuum removes.
+//! A file becomes part of the table only by the Delta commit that names it; a file without one is litter that a vacuum removes. Its name holds the
+//! SHA-256 of its bytes, so that the log says what is in it: `part-<sequence>-<random>-<first 32 digits>.zstd.parquet`.
+
+pub(crate) mod day;
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{BufWriter, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
+use chrono::NaiveDate;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -24,11 +28,16 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use sha2::{Digest as _, Sha256};
 
 use super::error::StoreError;
 use super::hot::Piece;
 use super::span::{self, Span};
 
+/// How a file's name ends.
+pub(super) const DATA: &str = "zstd.parquet";
+/// The same while it is written.
+pub(super) const UNFINISHED: &str = "unfinished";
 /// Rows per row group: the unit that statistics skip.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// Rows gathered at a time while writing.
@@ -51,73 +60,192 @@ pub(crate) struct ColdFile {
     pub(crate) rows: Option<u64>,
     /// What it covers, if its commit said so.
     pub(crate) span: Option<Span>,
+    /// The day (UTC) that all of its rows are of; `None`: of several, or of none.
+    pub(crate) day: Option<NaiveDate>,
 }
 
-/// How long what is written must last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// For good: on stable storage, small, made for questions of any kind.
-    Kept,
-    /// As long as this process: quick to write, made to be read once by time.
-    Passing,
-}
-
-/// Writes rows into the new file `path`, sorted by time; if they are kept, on stable storage (the file; not yet its folder).
-/// Blocking.
-pub(crate) fn write(
-    path: &Path,
+/// Writes rows, on stable storage, into new files under `folder`, one for each day, sorted by time. Blocking.
+pub(crate) fn write_days(
+    folder: &Path,
+    sequence: u64,
     schema: &SchemaRef,
     time_column: usize,
     pieces: &[Arc<Piece>],
-    durability: Durability,
-) -> Result<ColdFile, StoreError> {
-    let written = write_rows(path, schema, time_column, pieces, durability);
-    if written.is_err() {
-        // Never committed, so nothing refers to it. If it cannot be removed either, a vacuum will.
-        let _ = std::fs::remove_file(path);
-    }
-    written
-}
-
-fn write_rows(
-    path: &Path,
-    schema: &SchemaRef,
-    time_column: usize,
-    pieces: &[Arc<Piece>],
-    durability: Durability,
-) -> Result<ColdFile, StoreError> {
-    let parquet = |source: ParquetError| StoreError::Parquet { path: path.to_owned(), source };
-    let file = private(path).map_err(StoreError::io("create", path))?;
-    let properties = match durability {
-        Durability::Kept => properties(schema, time_column),
-        Durability::Passing => passing_properties(schema, time_column),
-    };
-    let options =
-        ArrowWriterOptions::new().with_properties(properties.map_err(parquet)?).with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(
-        std::io::BufWriter::with_capacity(1 << 20, file),
-        Arc::clone(schema),
-        options,
-    )
-    .map_err(parquet)?;
+) -> Result<Vec<ColdFile>, StoreError> {
     let batches: Vec<&RecordBatch> = pieces.iter().map(|piece| &piece.rows).collect();
-    let order = order_by_time(&batches, time_column);
-    for chunk in order.chunks(CHUNK_ROWS) {
-        writer.write(&interleave_record_batch(&batches, chunk)?).map_err(parquet)?;
+    let mut files = Vec::new();
+    let mut write = || {
+        for (day, rows) in day::split(order_by_time(&batches, time_column)) {
+            let mut writer = Writer::kept(folder, day, schema, time_column)?;
+            writer.write(&batches, &rows)?;
+            files.push(writer.finish(sequence)?);
+        }
+        day::sync(folder, &files)
+    };
+    match write() {
+        Ok(()) => Ok(files),
+        Err(error) => {
+            // Never committed, so nothing refers to them. If they cannot be removed either, a vacuum will.
+            for file in files {
+                let _ = std::fs::remove_file(file.path);
+            }
+            Err(error)
+        }
     }
-    let mut buffered = writer.into_inner().map_err(parquet)?;
-    buffered.flush().map_err(StoreError::io("write", path))?;
-    let file = buffered.get_ref();
-    if durability == Durability::Kept {
-        file.sync_all().map_err(StoreError::io("sync", path))?;
+}
+
+/// Writes rows into the new file `path`, sorted by time: quick to write, made to be read once by time, not on stable storage. Blocking.
+pub(crate) fn write_passing(
+    path: &Path,
+    schema: &SchemaRef,
+    time_column: usize,
+    pieces: &[Arc<Piece>],
+) -> Result<ColdFile, StoreError> {
+    let batches: Vec<&RecordBatch> = pieces.iter().map(|piece| &piece.rows).collect();
+    let mut writer = Writer::create(path, schema, &passing_properties(schema, time_column))?;
+    writer.write(&batches, &order_by_time(&batches, time_column))?;
+    writer.finish_passing()
+}
+
+/// A file that is being written, rows in the order of their time. Dropping it unfinished removes it.
+pub(crate) struct Writer {
+    path: PathBuf,
+    day: Option<NaiveDate>,
+    /// `None`: finished.
+    rows: Option<ArrowWriter<BufWriter<File>>>,
+    count: u64,
+    /// Of the rows so far; `None` inside: one of them has no time.
+    span: Option<Option<Span>>,
+}
+
+impl Writer {
+    /// Begins a file of the table in that folder, of that day, that is kept.
+    pub(crate) fn kept(
+        table: &Path,
+        day: Option<NaiveDate>,
+        schema: &SchemaRef,
+        time_column: usize,
+    ) -> Result<Self, StoreError> {
+        let name = format!("{}.{UNFINISHED}", uuid::Uuid::new_v4().simple());
+        let path = day::folder_of(table, day)?.join(name);
+        let mut writer = Self::create(&path, schema, &properties(schema, time_column))?;
+        writer.day = day;
+        Ok(writer)
     }
-    let bytes = file.metadata().map_err(StoreError::io("look at", path))?.len();
-    Ok(ColdFile {
-        path: path.to_owned(),
-        bytes,
-        rows: Some(order.len() as u64),
-        span: span::join_all(pieces.iter().map(|piece| piece.span)),
-    })
+
+    fn create(
+        path: &Path,
+        schema: &SchemaRef,
+        properties: &Result<WriterProperties, ParquetError>,
+    ) -> Result<Self, StoreError> {
+        let parquet = |source: ParquetError| StoreError::Parquet { path: path.to_owned(), source };
+        let properties = match properties {
+            Ok(properties) => properties.clone(),
+            Err(error) => return Err(parquet(ParquetError::General(error.to_string()))),
+        };
+        let file = private(path).map_err(StoreError::io("create", path))?;
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let file = BufWriter::with_capacity(1 << 20, file);
+        let rows = ArrowWriter::try_new_with_options(file, Arc::clone(schema), options).map_err(parquet)?;
+        Ok(Self { path: path.to_owned(), day: None, rows: Some(rows), count: 0, span: None })
+    }
+
+    fn write(&mut self, batches: &[&RecordBatch], rows: &[Place]) -> Result<(), StoreError> {
+        for chunk in rows.chunks(CHUNK_ROWS) {
+            let places: Vec<(usize, usize)> = chunk.iter().map(|place| (place.batch, place.row)).collect();
+            let span = |place: &Place| place.time.map(|time| Span { earliest: time, latest: time });
+            let ends = [chunk.first(), chunk.last()].into_iter().flatten().map(span);
+            self.append(&interleave_record_batch(batches, &places)?, span::join_all(ends))?;
+        }
+        Ok(())
+    }
+
+    /// Appends rows, in the order of their time; `span` is theirs.
+    pub(crate) fn append(&mut self, rows: &RecordBatch, span: Option<Span>) -> Result<(), StoreError> {
+        let parquet = |source: ParquetError| StoreError::Parquet { path: self.path.clone(), source };
+        let Some(writer) = &mut self.rows else { return Ok(()) };
+        writer.write(rows).map_err(parquet)?;
+        self.count += rows.num_rows() as u64;
+        self.span = Some(match self.span {
+            None => span,
+            Some(before) => span::join_all([before, span]),
+        });
+        Ok(())
+    }
+
+    /// Whether it has no rows yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Ends the file, of rows up to that sequence, and puts it on stable storage (not yet its name).
+    pub(crate) fn finish(self, sequence: u64) -> Result<ColdFile, StoreError> {
+        let (file, mut cold) = self.end()?;
+        let name = || {
+            file.sync_all().map_err(StoreError::io("sync", &cold.path))?;
+            // its own also if the same rows are written twice
+            let id = cold.path.file_stem().and_then(|id| id.to_str()?.get(..12)).unwrap_or_default();
+            let path = format!("part-{sequence:020}-{id}-{}.{DATA}", digest_of(&cold.path)?);
+            let path = cold.path.with_file_name(path);
+            std::fs::rename(&cold.path, &path).map_err(StoreError::io("rename", &cold.path))?;
+            Ok::<_, StoreError>(path)
+        };
+        cold.path = name().inspect_err(|_| drop(std::fs::remove_file(&cold.path)))?;
+        Ok(cold)
+    }
+
+    fn finish_passing(self) -> Result<ColdFile, StoreError> {
+        Ok(self.end()?.1)
+    }
+
+    fn end(mut self) -> Result<(File, ColdFile), StoreError> {
+        let (path, day) = (self.path.clone(), self.day);
+        let parquet = |source: ParquetError| StoreError::Parquet { path: path.clone(), source };
+        let Some(writer) = self.rows.take() else {
+            return Err(parquet(ParquetError::General("it was ended before".to_owned())));
+        };
+        let ended = writer.into_inner().map_err(parquet).and_then(|buffered| {
+            let file = buffered.into_inner().map_err(|error| StoreError::io("write", &path)(error.into_error()))?;
+            let bytes = file.metadata().map_err(StoreError::io("look at", &path))?.len();
+            Ok((file, bytes))
+        });
+        let (file, bytes) = ended.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
+        let (rows, span) = (Some(self.count), self.span.flatten());
+        Ok((file, ColdFile { path, bytes, rows, span, day }))
+    }
+}
+
+/// The first 32 hexadecimal digits of the SHA-256 of a file.
+fn digest_of(path: &Path) -> Result<String, StoreError> {
+    let mut file = File::open(path).map_err(StoreError::io("open", path))?;
+    let (mut sha, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        let read = file.read(&mut piece).map_err(StoreError::io("read", path))?;
+        if read == 0 {
+            break;
+        }
+        sha.update(piece.get(..read).unwrap_or_default());
+    }
+    Ok(sha.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+}
+
+impl ColdFile {
+    /// Whether its bytes are those that its name says. Reads all of it.
+    pub(crate) fn is_intact(&self) -> Result<bool, StoreError> {
+        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let digest = name.strip_suffix(DATA).and_then(|name| name.strip_suffix('.')?.rsplit_once('-'));
+        Ok(digest.is_some_and(|(_, digest)| digest.len() == 32)
+            && digest.map(|(_, digest)| digest) == Some(&digest_of(&self.path)?))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if self.rows.take().is_some() {
+            // Never committed, so nothing refers to it. If it cannot be removed either, a vacuum will.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// A new file that only its owner reads: rows name people, and rejects hold lines as they came.
@@ -129,17 +257,26 @@ fn private(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-/// (batch, row) of every row, ascending by time; rows without a time first; rows of one instant in the order of arrival.
-fn order_by_time(batches: &[&RecordBatch], time_column: usize) -> Vec<(usize, usize)> {
+/// Where a row is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// µs; `None`: it has none.
+    time: Option<i64>,
+    batch: usize,
+    row: usize,
+}
+
+/// The place of every row, ascending by time; rows without a time first; rows of one instant in the order of arrival.
+fn order_by_time(batches: &[&RecordBatch], time_column: usize) -> Vec<Place> {
     let mut order = Vec::with_capacity(batches.iter().map(|rows| rows.num_rows()).sum());
     for (batch, rows) in batches.iter().enumerate() {
         match span::times(rows, time_column) {
-            Some(times) => order.extend(times.iter().enumerate().map(|(row, time)| (time, batch, row))),
-            None => order.extend((0..rows.num_rows()).map(|row| (None, batch, row))),
+            Some(times) => order.extend(times.iter().enumerate().map(|(row, time)| Place { time, batch, row })),
+            None => order.extend((0..rows.num_rows()).map(|row| Place { time: None, batch, row })),
         }
     }
-    order.sort_by_key(|(time, ..)| *time);
-    order.into_iter().map(|(_, batch, row)| (batch, row)).collect()
+    order.sort_by_key(|place| place.time);
+    order
 }
 
 fn properties(schema: &SchemaRef, time_column: usize) -> Result<WriterProperties, ParquetError> {

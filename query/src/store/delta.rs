@@ -1,8 +1,9 @@
 //! The Delta log of one table: the only place that names the Delta crate.
 //!
 //! ```text
-//!  DIR/access_logs/part-….zstd.parquet            written by `cold`
-//!  DIR/access_logs/_delta_log/00…07.json          commitInfo · add {path, size, stats} · txn {appId: meshwarden, version: 4711}
+//!  DIR/access_logs/day=2026-11-24/part-….zstd.parquet      written by `cold`
+//!  DIR/access_logs/_delta_log/00…07.json                   commitInfo · add {path, day, size, stats} · txn {appId: meshwarden, version: 4711}
+//!                             00…08.json                   commitInfo · remove · add: files that were rewritten, or whose time is over
 //! ```
 //! `txn.version` is the last sequence number (of `Store::append`) that the table's files cover. The log is the truth: what it names
 //! is in the table, and a sequence number that it covers must never be written again. The crate does not compare it for us, so the
@@ -11,15 +12,16 @@
 //! Stats carry `numRecords` and min/max of the time column only, in UTC with microseconds; years outside 1..=9999 are left out (not
 //! every reader of Delta can parse them, and the file is then simply always read).
 //!
-//! Absent: scanning through this crate (files are scanned as plain Parquet), checkpoint tuning, vacuum, compaction.
+//! Absent: scanning through this crate (files are scanned as plain Parquet), checkpoint tuning.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake_core::kernel::{Action, Add, StructType, Transaction};
+use deltalake_core::kernel::{Action, Add, MetadataExt as _, Remove, StructType, Transaction, new_metadata};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
@@ -27,7 +29,7 @@ use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProper
 use serde_json::{Value, json};
 use url::Url;
 
-use super::cold::ColdFile;
+use super::cold::{ColdFile, day};
 use super::error::StoreError;
 use super::folder;
 use super::span::Span;
@@ -56,6 +58,7 @@ impl DeltaLog {
             log.table = CreateBuilder::new()
                 .with_log_store(log.table.log_store())
                 .with_columns(columns(schema).map_err(|source| log.failed("describe", source))?)
+                .with_partition_columns([day::COLUMN])
                 .with_configuration_property(TableProperty::DataSkippingStatsColumns, Some(log.time_name.clone()))
                 .await
                 .map_err(|source| log.failed("create", source))?;
@@ -116,6 +119,12 @@ impl DeltaLog {
         self.table.version()
     }
 
+    /// When the loaded version was committed.
+    pub(crate) fn committed_at(&self) -> Option<DateTime<Utc>> {
+        let millis = self.table.snapshot().ok()?.version_timestamp(self.table.version()?)?;
+        DateTime::from_timestamp_millis(millis)
+    }
+
     /// The files of the table as of the loaded version.
     pub(crate) fn files(&self) -> Result<Vec<ColdFile>, StoreError> {
         let log_data = self.state()?.snapshot().try_log_data().map_err(|source| self.failed("list", source))?;
@@ -129,6 +138,7 @@ impl DeltaLog {
             }
             let stats: Option<Value> = file.stats().and_then(|stats| serde_json::from_str(&stats).ok());
             files.push(ColdFile {
+                day: day::of_path(file.path().as_ref()),
                 path: self.folder.join(file.path().as_ref()),
                 bytes: u64::try_from(file.size()).unwrap_or(0),
                 rows: stats.as_ref().and_then(|stats| stats.get("numRecords")?.as_u64()),
@@ -138,38 +148,122 @@ impl DeltaLog {
         Ok(files)
     }
 
-    /// Commits `file` (if any) together with the sequence number that the table now covers, and puts the log on stable storage.
+    /// Commits `files` together with the sequence number that the table now covers, and puts the log on stable storage.
     ///
     /// After an error the commit may have happened all the same: `refresh` and compare before trying again.
-    pub(crate) async fn commit(&mut self, file: Option<&ColdFile>, sequence: u64) -> Result<(), StoreError> {
+    pub(crate) async fn commit(&mut self, files: &[ColdFile], sequence: u64) -> Result<(), StoreError> {
         let version =
             i64::try_from(sequence).map_err(|_| self.foreign(format!("sequence {sequence} is out of range")))?;
-        let adds = file.map(|file| self.add(file)).transpose()?;
-        let properties = CommitProperties::default().with_application_transaction(Transaction::new(APP_ID, version));
+        let adds = files.iter().map(|file| self.add(file, true).map(Action::Add)).collect::<Result<Vec<_>, _>>()?;
+        let partition_by = Some(vec![day::COLUMN.to_owned()]);
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by, predicate: None };
+        self.act(adds, operation, Some(Transaction::new(APP_ID, version))).await
+    }
+
+    /// Commits that the rows of `old` are in `new` from now on: the same rows, in other files. As [`Self::commit`] after an error.
+    pub(crate) async fn replace(
+        &mut self,
+        old: &[ColdFile],
+        new: &[ColdFile],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut actions = self.removals(old, false, now)?;
+        for file in new {
+            actions.push(Action::Add(self.add(file, false)?));
+        }
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
+        self.act(actions, operation, None).await
+    }
+
+    /// Commits that of the rows of `old` only those in `new` are left; `predicate` says which are gone. As [`Self::commit`] after an error.
+    pub(crate) async fn delete(
+        &mut self,
+        old: &[ColdFile],
+        new: &[ColdFile],
+        predicate: String,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut actions = self.removals(old, true, now)?;
+        for file in new {
+            actions.push(Action::Add(self.add(file, true)?));
+        }
+        self.act(actions, DeltaOperation::Delete { predicate: Some(predicate) }, None).await
+    }
+
+    /// Commits the table as partitioned by day, if it is not: `new` has all of its rows.
+    pub(crate) async fn partition(&mut self, schema: &SchemaRef, new: &[ColdFile]) -> Result<(), StoreError> {
+        let failed = |log: &Self, source| log.failed("describe", source);
+        let old = self.state()?.metadata().clone();
+        let columns = StructType::try_new(columns(schema).map_err(|source| failed(self, source))?);
+        let columns = columns.map_err(|error| failed(self, DeltaTableError::from(error)))?;
+        let metadata = new_metadata(&columns, [day::COLUMN], old.configuration().clone());
+        let metadata = metadata.and_then(|new| new.with_table_id(old.id().to_owned()));
+        let mut actions = vec![Action::Metadata(metadata.map_err(|error| failed(self, error.into()))?)];
+        actions.extend(self.removals(&self.files()?, false, DateTime::UNIX_EPOCH)?);
+        for file in new {
+            actions.push(Action::Add(self.add(file, false)?));
+        }
+        let partition_by = Some(vec![day::COLUMN.to_owned()]);
+        let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by, predicate: None };
+        self.act(actions, operation, None).await
+    }
+
+    /// Whether the table is partitioned by day.
+    pub(crate) fn is_by_day(&self) -> Result<bool, StoreError> {
+        Ok(self.state()?.metadata().partition_columns() == [day::COLUMN])
+    }
+
+    async fn act(
+        &mut self,
+        actions: Vec<Action>,
+        operation: DeltaOperation,
+        transaction: Option<Transaction>,
+    ) -> Result<(), StoreError> {
+        let properties = CommitProperties::default();
+        let properties = match transaction {
+            Some(transaction) => properties.with_application_transaction(transaction),
+            None => properties,
+        };
         let finalized = CommitBuilder::from(properties)
-            .with_actions(adds.into_iter().map(Action::Add).collect())
-            .build(
-                Some(self.state()?),
-                self.table.log_store(),
-                DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None },
-            )
+            .with_actions(actions)
+            .build(Some(self.state()?), self.table.log_store(), operation)
             .await
             .map_err(|source| self.failed("commit to", source))?;
         self.table.state = Some(finalized.snapshot());
         self.sync()
     }
 
-    fn add(&self, file: &ColdFile) -> Result<Add, StoreError> {
+    fn removals(&self, files: &[ColdFile], data_change: bool, now: DateTime<Utc>) -> Result<Vec<Action>, StoreError> {
+        let remove = |file: &ColdFile| {
+            Ok(Action::Remove(Remove {
+                path: self.name_of(file)?,
+                data_change,
+                deletion_timestamp: Some(now.timestamp_millis()),
+                extended_file_metadata: Some(true),
+                partition_values: Some(partition_values(file)),
+                size: i64::try_from(file.bytes).ok(),
+                ..Remove::default()
+            }))
+        };
+        files.iter().map(remove).collect()
+    }
+
+    /// Its path inside the table.
+    fn name_of(&self, file: &ColdFile) -> Result<String, StoreError> {
         let name = file.path.strip_prefix(&self.folder).ok().and_then(Path::to_str);
-        let name = name.ok_or_else(|| self.foreign(format!("{} is not inside of it", file.path.display())))?;
+        name.map(str::to_owned).ok_or_else(|| self.foreign(format!("{} is not inside of it", file.path.display())))
+    }
+
+    fn add(&self, file: &ColdFile, data_change: bool) -> Result<Add, StoreError> {
         let modified = std::fs::metadata(&file.path)
             .and_then(|metadata| metadata.modified())
             .map_err(StoreError::io("look at", &file.path))?;
         Ok(Add {
-            path: name.to_owned(),
+            path: self.name_of(file)?,
+            partition_values: partition_values(file),
             size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
             modification_time: DateTime::<Utc>::from(modified).timestamp_millis(),
-            data_change: true,
+            data_change,
             stats: Some(self.stats(file).to_string()),
             ..Add::default()
         })
@@ -233,9 +327,14 @@ impl DeltaLog {
     }
 }
 
-/// The Delta form of the schema: every column may be null, so that columns can come and go.
+fn partition_values(file: &ColdFile) -> HashMap<String, Option<String>> {
+    HashMap::from([(day::COLUMN.to_owned(), day::value(file.day))])
+}
+
+/// The Delta form of the schema, and the day: every column may be null, so that columns can come and go.
 fn columns(schema: &Schema) -> Result<Vec<deltalake_core::StructField>, DeltaTableError> {
-    let fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    let fields: Vec<_> = fields.chain([Field::new(day::COLUMN, DataType::Date32, true)]).collect();
     let columns: StructType = (&Schema::new(fields)).try_into_kernel()?;
     Ok(columns.fields().cloned().collect())
 }
@@ -244,4 +343,25 @@ fn columns(schema: &Schema) -> Result<Vec<deltalake_core::StructField>, DeltaTab
 fn text_of(micros: i64) -> Option<String> {
     let time = DateTime::from_timestamp_micros(micros).filter(|time| (1..=9999).contains(&time.year()))?;
     Some(time.to_rfc3339_opts(SecondsFormat::Micros, true))
+}
+
+/// What the first format wrote, for the test that brings it up.
+#[cfg(test)]
+impl DeltaLog {
+    pub(crate) async fn create_unpartitioned(folder: &Path, schema: &SchemaRef, time_column: usize) -> (Self, u64) {
+        #![allow(clippy::unwrap_used)]
+        std::fs::create_dir_all(folder).unwrap();
+        let mut log = Self::unloaded(folder, schema, time_column).unwrap();
+        let columns = columns(schema).unwrap().into_iter().filter(|column| column.name() != day::COLUMN);
+        log.table = CreateBuilder::new().with_log_store(log.table.log_store()).with_columns(columns).await.unwrap();
+        let covered = log.refresh().await.unwrap();
+        (log, covered)
+    }
+
+    pub(crate) async fn commit_unpartitioned(&mut self, file: &ColdFile, sequence: i64) {
+        #![allow(clippy::unwrap_used)]
+        let add = Add { partition_values: HashMap::new(), ..self.add(file, true).unwrap() };
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        self.act(vec![Action::Add(add)], operation, Some(Transaction::new(APP_ID, sequence))).await.unwrap();
+    }
 }

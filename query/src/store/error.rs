@@ -99,6 +99,26 @@ pub enum StoreError {
         /// Why not.
         source: parquet::errors::ParquetError,
     },
+    /// Files could not be read, to be written again in another way.
+    #[error("cannot write the files of {table} again")]
+    Rewrite {
+        /// Which table.
+        table: &'static str,
+        /// Why not.
+        source: Cause,
+    },
+    /// Files hold other rows than the table says: nothing was changed.
+    #[error(
+        "files of {table} hold {found} rows where the table says {expected}: nothing was changed; `meshwarden store verify` says which"
+    )]
+    Miscounted {
+        /// Which table.
+        table: &'static str,
+        /// As the table's log says.
+        expected: u64,
+        /// As they are.
+        found: u64,
+    },
     /// Rows could not be split, joined or sorted.
     #[error("cannot rearrange rows in memory")]
     Rows(#[from] arrow::error::ArrowError),

@@ -8,21 +8,22 @@
 //! ```
 //! Appends go on during all of it. A failure leaves the frozen rows in memory, queryable, and the next flush takes them along.
 //!
-//! Seam for the journal (later): after step 4 everything up to S is on stable storage and the journal may forget it. A journal that is
-//! replayed must skip, per table, what that table's `txn` covers (`Table::flushed`; the two differ if the process died between 3
-//! and 4).
+//! After step 4 everything up to S is on stable storage, and the journal may forget it. Where the process died between 3 and 4 the two tables
+//! cover different sequences: of what the journal hands out again each takes what it does not have (`Table::flushed`).
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
-use super::cold::{self, ColdFile, Durability};
+use super::cold::{self, ColdFile};
 use super::coverage;
 use super::delta::DeltaLog;
 use super::error::StoreError;
-use super::folder::{self, WriterLock};
+use super::folder::WriterLock;
 use super::hot::Piece;
+use super::older;
 use super::state::State;
 use super::table::{Shape, Table};
+use super::vacuum::Litter;
 
 /// What one flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,9 +43,11 @@ pub struct Flushed {
 /// What it takes to write to a folder.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    folder: PathBuf,
-    access_logs: DeltaLog,
-    rejects: DeltaLog,
+    pub(super) folder: PathBuf,
+    pub(super) access_logs: DeltaLog,
+    pub(super) rejects: DeltaLog,
+    /// For [`super::tidy`].
+    pub(super) litter: Litter,
     _lock: WriterLock,
 }
 
@@ -61,7 +64,8 @@ impl Writer {
         let (rejects, rejects_table) = open_table(&folder, rejected).await?;
         let coverage = coverage::load(&folder, access_logs_table.flushed)?;
         let state = State::new(access_logs_table, rejects_table, coverage);
-        Ok((Self { folder, access_logs, rejects, _lock: lock }, state))
+        super::folder::write_format(&folder)?;
+        Ok((Self { folder, access_logs, rejects, litter: Litter::default(), _lock: lock }, state))
     }
 
     /// Moves everything appended so far to disk.
@@ -79,12 +83,12 @@ impl Writer {
             return Ok(flushed);
         }
         if !rejects.is_empty() {
-            let file = move_to_disk(&mut self.rejects, state, REJECTS, rejects, sequence).await?;
-            count(file, &mut flushed.rejects, &mut flushed.bytes);
+            let files = move_to_disk(&mut self.rejects, state, REJECTS, rejects, sequence).await?;
+            count(&files, &mut flushed.rejects, &mut flushed.bytes);
         }
         coverage::save(&self.folder, sequence, &sums)?;
-        let file = move_to_disk(&mut self.access_logs, state, ACCESS_LOGS, rows, sequence).await?;
-        count(file, &mut flushed.rows, &mut flushed.bytes);
+        let files = move_to_disk(&mut self.access_logs, state, ACCESS_LOGS, rows, sequence).await?;
+        count(&files, &mut flushed.rows, &mut flushed.bytes);
         coverage::forget_others(&self.folder, [before, sequence]);
         flushed.version = self.access_logs.version();
         tracing::info!(
@@ -101,10 +105,11 @@ impl Writer {
 
 /// The tables of a folder as committed, for reading.
 pub(crate) async fn read(folder: &Path) -> Result<State, StoreError> {
-    let mut tables = Vec::with_capacity(2);
+    let (mut tables, mut as_of) = (Vec::with_capacity(2), None);
     // Rejects last: a writer commits them first, so what is read of them is never older than what is read of the access logs.
     for shape in [State::access_logs_shape(), State::rejects_shape()] {
         let log = DeltaLog::open(&folder.join(shape.name), &shape.schema, shape.time_column).await?;
+        as_of = as_of.max(log.as_ref().and_then(|(log, _)| log.committed_at()));
         tables.push(match log {
             Some((log, covered)) => Table::new(shape, log.files()?, covered),
             None => Table::new(shape, Vec::new(), 0),
@@ -113,17 +118,21 @@ pub(crate) async fn read(folder: &Path) -> Result<State, StoreError> {
     let [access_logs, rejects]: [Table; 2] =
         tables.try_into().map_err(|_| StoreError::NoData { folder: folder.to_owned() })?;
     let coverage = coverage::load(folder, access_logs.flushed)?;
-    Ok(State::new(access_logs, rejects, coverage))
+    Ok(State { as_of, ..State::new(access_logs, rejects, coverage) })
 }
 
 async fn open_table(folder: &Path, shape: Arc<Shape>) -> Result<(DeltaLog, Table), StoreError> {
-    let (log, covered) = DeltaLog::open_or_create(&folder.join(shape.name), &shape.schema, shape.time_column).await?;
+    let (mut log, covered) =
+        DeltaLog::open_or_create(&folder.join(shape.name), &shape.schema, shape.time_column).await?;
+    if !log.is_by_day()? {
+        older::partition(&mut log, &shape, covered).await?;
+    }
     let table = Table::new(shape, log.files()?, covered);
     Ok((log, table))
 }
 
 /// Takes over what the log covers and this process does not know of: its own last commit, if the answer to it was lost.
-async fn reconcile(log: &mut DeltaLog, state: &RwLock<State>, pick: Pick) -> Result<(), StoreError> {
+pub(super) async fn reconcile(log: &mut DeltaLog, state: &RwLock<State>, pick: Pick) -> Result<(), StoreError> {
     let covered = log.refresh().await?;
     let mut state = write(state);
     let table = pick(&mut state);
@@ -147,33 +156,29 @@ async fn move_to_disk(
     pick: Pick,
     pieces: Vec<Arc<Piece>>,
     sequence: u64,
-) -> Result<Option<ColdFile>, StoreError> {
+) -> Result<Vec<ColdFile>, StoreError> {
     let shape = Arc::clone(&pick(&mut write(state)).shape);
-    let file = if pieces.is_empty() {
-        None
+    let files = if pieces.is_empty() {
+        Vec::new()
     } else {
-        let name = format!("part-{sequence:020}-{}.zstd.parquet", uuid::Uuid::new_v4().simple());
-        let (path, folder) = (log.folder().join(name), log.folder().to_owned());
+        let folder = log.folder().to_owned();
         let written = tokio::task::spawn_blocking(move || {
-            let file = cold::write(&path, &shape.schema, shape.time_column, &pieces, Durability::Kept)?;
-            folder::sync_folder(&folder)?;
-            Ok::<_, StoreError>(file)
+            cold::write_days(&folder, sequence, &shape.schema, shape.time_column, &pieces)
         });
-        Some(written.await.map_err(StoreError::Interrupted)??)
+        written.await.map_err(StoreError::Interrupted)??
     };
-    log.commit(file.as_ref(), sequence).await?;
-    let files = log.files()?;
-    pick(&mut write(state)).settle(files, sequence);
-    Ok(file)
+    log.commit(&files, sequence).await?;
+    pick(&mut write(state)).settle(log.files()?, sequence);
+    Ok(files)
 }
 
-fn count(file: Option<ColdFile>, rows: &mut u64, bytes: &mut u64) {
-    if let Some(file) = file {
+fn count(files: &[ColdFile], rows: &mut u64, bytes: &mut u64) {
+    for file in files {
         *rows += file.rows.unwrap_or(0);
         *bytes += file.bytes;
     }
 }
 
-fn write(state: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
+pub(super) fn write(state: &RwLock<State>) -> RwLockWriteGuard<'_, State> {
     state.write().unwrap_or_else(PoisonError::into_inner)
 }

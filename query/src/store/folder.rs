@@ -1,12 +1,12 @@
 //! The data folder itself: which format it has, who may write to it, and getting its files onto stable storage.
 //!
 //! ```text
-//!  DIR/meshwarden.json      {"format":1}                    what a newer or older program checks first
+//!  DIR/meshwarden.json      {"format":2}                    what a newer or older program checks first
 //!  DIR/meshwarden.lock      locked while a writer is open; holds its process id, for the message only
 //!  DIR/coverage/…           see `coverage`
 //!  DIR/access_logs, DIR/rejects                             see `delta`
 //! ```
-//! Absent: migration from an older format (there is none yet).
+//! A folder of a newer format is refused and left alone; one of an older format is read as it is, and brought up when it is opened for writing.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 
-/// The format that this program writes, and the newest that it reads.
-const FORMAT: u64 = 1;
+/// The format that this program writes, and the newest that it reads. 1: tables without partitions, brought up when they are opened for writing.
+const FORMAT: u64 = 2;
 const FORMAT_FILE: &str = "meshwarden.json";
 const LOCK_FILE: &str = "meshwarden.lock";
 
@@ -40,12 +40,21 @@ pub(crate) fn claim(folder: &Path) -> Result<(PathBuf, WriterLock), StoreError> 
     builder.create(folder).map_err(StoreError::io("create folder", folder))?;
     let folder = folder.canonicalize().map_err(StoreError::io("find", folder))?;
     // The format first: a folder of a newer version is not even to be locked.
-    let known = check_format(&folder)?;
+    let format = check_format(&folder)?;
     let lock = lock(&folder)?;
-    if !known {
-        write_durably(&folder.join(FORMAT_FILE), format!("{{\"format\":{FORMAT}}}\n").as_bytes())?;
+    if format.is_none() {
+        // before there is anything that an older program could misunderstand
+        write_format(&folder)?;
     }
     Ok((folder, lock))
+}
+
+/// Says that the folder has this program's format; done when what an older one wrote was brought up.
+pub(crate) fn write_format(folder: &Path) -> Result<(), StoreError> {
+    if check_format(folder)? == Some(FORMAT) {
+        return Ok(());
+    }
+    write_durably(&folder.join(FORMAT_FILE), format!("{{\"format\":{FORMAT}}}\n").as_bytes())
 }
 
 /// Finds a folder to read and checks its format.
@@ -55,14 +64,14 @@ pub(crate) fn find(folder: &Path) -> Result<PathBuf, StoreError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(nothing()),
         other => other.map_err(StoreError::io("find", folder))?,
     };
-    if check_format(&found)? { Ok(found) } else { Err(nothing()) }
+    check_format(&found)?.map(|_| found).ok_or_else(nothing)
 }
 
-/// Whether the folder declares a format that this program reads (`false`: it declares none).
-fn check_format(folder: &Path) -> Result<bool, StoreError> {
+/// The format that the folder declares, which this program reads (`None`: it declares none).
+fn check_format(folder: &Path) -> Result<Option<u64>, StoreError> {
     let path = folder.join(FORMAT_FILE);
     let text = match std::fs::read_to_string(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other.map_err(StoreError::io("read", &path))?,
     };
     match serde_json::from_str::<FormatFile>(&text) {
@@ -72,7 +81,7 @@ fn check_format(folder: &Path) -> Result<bool, StoreError> {
         Ok(FormatFile { format: 0 }) => {
             Err(StoreError::BadFormat { path, reason: "format 0 never existed".to_owned() })
         }
-        Ok(_) => Ok(true),
+        Ok(FormatFile { format }) => Ok(Some(format)),
         Err(error) => Err(StoreError::BadFormat { path, reason: error.to_string() }),
     }
 }

@@ -44,6 +44,9 @@ pub(crate) struct Piece {
 /// The bucket of a piece: its start in µs, or `None` for loose ones.
 type Bucket = Option<i64>;
 
+/// Pieces of one batch, and which buckets they belong to.
+pub(crate) type Pieces = Vec<(Bucket, Piece)>;
+
 /// All rows in memory of one table.
 #[derive(Debug, Default)]
 pub(crate) struct Hot {
@@ -53,7 +56,7 @@ pub(crate) struct Hot {
 }
 
 /// Splits a batch into pieces, ready to be pushed. Done outside of any lock.
-pub(crate) fn split(rows: &RecordBatch, time_column: usize) -> Result<Vec<(Bucket, Piece)>, ArrowError> {
+pub(crate) fn split(rows: &RecordBatch, time_column: usize) -> Result<Pieces, ArrowError> {
     let bytes = memory::held(rows);
     let total = rows.num_rows();
     let mut left = bytes;
@@ -87,7 +90,7 @@ impl Hot {
     }
 
     /// Adds pieces that [`split`] made.
-    pub(crate) fn push(&mut self, pieces: Vec<(Bucket, Piece)>) {
+    pub(crate) fn push(&mut self, pieces: Pieces) {
         for (bucket, piece) in pieces {
             let neighbours = self.buckets.entry(bucket).or_default();
             self.rows += piece.rows.num_rows();

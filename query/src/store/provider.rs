@@ -112,7 +112,8 @@ impl HotCold {
     }
 }
 
-fn partitioned(file: &ColdFile) -> Result<PartitionedFile> {
+/// A file as DataFusion reads it.
+pub(super) fn partitioned(file: &ColdFile) -> Result<PartitionedFile> {
     let path = object_store::path::Path::from_absolute_path(&file.path)
         .map_err(|error| DataFusionError::External(error.into()))?;
     let mut partitioned = PartitionedFile::new(String::new(), file.bytes);

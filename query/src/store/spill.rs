@@ -9,7 +9,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
-use super::cold::{self, Durability};
+use super::cold;
 use super::error::StoreError;
 use super::flush::{ACCESS_LOGS, Flushed, Pick, REJECTS};
 use super::hot::Piece;
@@ -59,7 +59,7 @@ impl Spill {
             self.files += 1;
             let path = self.folder.join(format!("{}-{}.parquet", shape.name, self.files));
             let file = tokio::task::spawn_blocking(move || {
-                cold::write(&path, &shape.schema, shape.time_column, &pieces, Durability::Passing)
+                cold::write_passing(&path, &shape.schema, shape.time_column, &pieces)
             });
             let file = file.await.map_err(StoreError::Interrupted)??;
             written = (file.rows.unwrap_or(0), file.bytes);

@@ -1,11 +1,15 @@
 //! What the store knows at one instant; everything in here changes under one lock.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ingest::schema;
+use chrono::{DateTime, Utc};
+use ingest::{Coverage, schema};
 
-use super::coverage::Sums;
+use super::coverage::{self, Sums};
+use super::hot::Pieces;
 use super::snapshot::Snapshot;
+use super::span;
 use super::table::{Shape, Table};
 
 /// Both tables, and how far appending got.
@@ -19,6 +23,8 @@ pub(crate) struct State {
     pub(crate) sequence: u64,
     /// Coverage of everything appended, by source.
     pub(crate) coverage: Sums,
+    /// When the last commit that was found was made.
+    pub(crate) as_of: Option<DateTime<Utc>>,
     /// Appends are refused.
     pub(crate) closed: bool,
 }
@@ -26,8 +32,23 @@ pub(crate) struct State {
 impl State {
     /// What was found on disk (or nothing).
     pub(crate) fn new(access_logs: Table, rejects: Table, coverage: Sums) -> Self {
-        let sequence = access_logs.flushed.max(rejects.flushed);
-        Self { access_logs, rejects, sequence, coverage, closed: false }
+        // rejects are committed first: a crash between the two leaves them ahead, and what comes again is only new to the access logs
+        let sequence = access_logs.flushed;
+        Self { access_logs, rejects, sequence, coverage, as_of: None, closed: false }
+    }
+
+    /// Takes in what belongs to one sequence number.
+    pub(crate) fn push(&mut self, ready: impl IntoIterator<Item = Ready>, sequence: u64) {
+        for Ready { rows, rejects, coverage } in ready {
+            self.access_logs.hot.push(rows);
+            if sequence > self.rejects.flushed {
+                self.rejects.hot.push(rejects);
+            }
+            if let Some((source, of_batch)) = coverage {
+                coverage::add(&mut self.coverage, &source, &of_batch);
+            }
+        }
+        self.sequence = sequence;
     }
 
     /// Nothing.
@@ -68,6 +89,15 @@ impl State {
     }
 }
 
+/// A batch, ready to be taken in.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) rows: Pieces,
+    pub(crate) rejects: Pieces,
+    /// By source.
+    pub(crate) coverage: Option<(String, Coverage)>,
+}
+
 /// What a store holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct StoreStats {
@@ -89,4 +119,39 @@ pub struct StoreStats {
     pub earliest: Option<i64>,
     /// Time of the last access log, µs since the epoch (`None`: no rows).
     pub latest: Option<i64>,
+}
+
+/// What a table has on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct TableStats {
+    /// Its name.
+    pub table: &'static str,
+    /// Parquet files.
+    pub files: u64,
+    /// Their rows.
+    pub rows: u64,
+    /// Their size, bytes.
+    pub bytes: u64,
+    /// Days (UTC) that they are of.
+    pub days: u64,
+    /// Time of the first row, µs since the epoch (`None`: no rows, or it is not known).
+    pub earliest: Option<i64>,
+    /// Time of the last row, µs since the epoch (`None`: no rows, or it is not known).
+    pub latest: Option<i64>,
+}
+
+impl TableStats {
+    pub(crate) fn of(table: &Table) -> Self {
+        let files = &table.cold;
+        let span = span::join_all(files.iter().filter_map(|file| file.span).map(Some));
+        TableStats {
+            table: table.shape.name,
+            files: files.len() as u64,
+            rows: table.cold_rows(),
+            bytes: files.iter().map(|file| file.bytes).sum(),
+            days: files.iter().filter_map(|file| file.day).collect::<BTreeSet<_>>().len() as u64,
+            earliest: span.map(|span| span.earliest),
+            latest: span.map(|span| span.latest),
+        }
+    }
 }

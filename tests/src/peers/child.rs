@@ -5,6 +5,7 @@
 //! decode-gzip   the same through Inflater
 //! arrow-json    file ─▶ arrow_json::Reader, inferred schema, full width ─▶ batches of 8,192 rows, dropped
 //! floor         file ─ 1 MiB chunks ─▶ is it UTF-8, where are the newlines   what nobody can do without
+//! table         file ─ decoder ─▶ store in a folder beside the file, on stable storage   what the service does with a body
 //! write         so many bytes of lines to stdout
 //! ```
 //! Says `{"seconds", "rows"}`.
@@ -22,6 +23,7 @@ use arrow_json::reader::infer_json_schema;
 use chrono::{DateTime, Utc};
 use ingest::inflate::Inflater;
 use ingest::{DecodeOptions, Decoder};
+use query::store::{Store, StoreOptions};
 use serde_json::json;
 
 use super::error::PeersError;
@@ -47,6 +49,7 @@ pub fn child(arguments: &[String]) -> Result<String, PeersError> {
         "decode" => |path, file| decode(file).map_err(PeersError::file(path)),
         "decode-gzip" => |path, file| decode_gzip(path, file),
         "floor" => |path, file| floor(file).map_err(PeersError::file(path)),
+        "table" => return table(path),
         "arrow-json" => return arrow_json(path, |strings| strings),
         "arrow-json-views" => return arrow_json(path, |_| DataType::Utf8View),
         "write" => {
@@ -107,6 +110,39 @@ fn decode_gzip(path: &Path, mut file: File) -> Result<u64, PeersError> {
     inflater.finish(&mut |plain| decoder.push(plain))?;
     rows += decoder.finish().map_or(0, |batch| batch.rows.num_rows());
     Ok(rows as u64)
+}
+
+/// As many rows in memory as the service has.
+fn table(path: &Path) -> Result<String, PeersError> {
+    // beside the file: the same disk
+    let folder = path.parent().map_or_else(tempfile::tempdir, tempfile::tempdir_in).map_err(PeersError::file(path))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(PeersError::file(path))?;
+    let mut file = File::open(path).map_err(PeersError::file(path))?;
+    runtime.block_on(async {
+        let store = Store::open(folder.path(), StoreOptions::default()).await?;
+        let started = Instant::now();
+        let mut decoder = decoder();
+        loop {
+            let length = file.read(decoder.space()).map_err(PeersError::file(path))?;
+            decoder.fill(length);
+            while let Some(batch) = decoder.next_batch() {
+                store.append(&batch.compact()).await?;
+                if store.wants_flush() {
+                    store.flush().await?;
+                }
+            }
+            if length == 0 {
+                break;
+            }
+        }
+        if let Some(batch) = decoder.finish() {
+            store.append(&batch.compact()).await?;
+        }
+        store.flush().await?;
+        let seconds = started.elapsed().as_secs_f64();
+        let bytes: u64 = store.tables().iter().map(|table| table.bytes).sum();
+        Ok(json!({"seconds": seconds, "rows": store.stats().cold_rows, "bytes": bytes}).to_string())
+    })
 }
 
 /// `text` says which type texts have; inferring them is not part of the work.

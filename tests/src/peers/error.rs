@@ -79,6 +79,9 @@ pub enum PeersError {
     /// arrow-json.
     #[error("arrow-json: {0}")]
     ArrowJson(#[from] arrow::error::ArrowError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] query::store::StoreError),
     /// The inflater.
     #[error(transparent)]
     Inflate(#[from] ingest::inflate::InflateError),

@@ -46,6 +46,8 @@ pub(super) struct Sample {
     pub(super) rows: Option<u64>,
     /// Largest resident set, bytes.
     pub(super) memory: Option<u64>,
+    /// Bytes of what was written.
+    pub(super) bytes: Option<u64>,
     /// Findings by detection.
     pub(super) findings: Option<BTreeMap<String, u64>>,
 }
@@ -63,6 +65,7 @@ struct Itself {
     seconds: f64,
     rows: Option<u64>,
     findings: Option<BTreeMap<String, u64>>,
+    bytes: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,7 +81,8 @@ impl Invocation {
         match self.says {
             Says::Itself => {
                 let itself: Itself = self.said(&self.ran(&self.words)?)?;
-                Ok(Sample { seconds: itself.seconds, rows: itself.rows, ..Sample::default() })
+                let Itself { seconds, rows, bytes, .. } = itself;
+                Ok(Sample { seconds, rows, bytes, ..Sample::default() })
             }
             Says::Nothing => {
                 let started = Instant::now();
@@ -99,13 +103,13 @@ impl Invocation {
                     *findings.entry(finding.detection).or_default() += 1;
                 }
                 let (seconds, memory) = (around.seconds, Some(around.memory));
-                Ok(Sample { seconds, rows: None, memory, findings: Some(findings) })
+                Ok(Sample { seconds, memory, findings: Some(findings), ..Sample::default() })
             }
             Says::Counts => {
                 let around = self.around(None)?;
                 let itself: Itself = self.said(&around.out)?;
                 let (seconds, memory) = (itself.seconds, Some(around.memory));
-                Ok(Sample { seconds, rows: None, memory, findings: itself.findings })
+                Ok(Sample { seconds, memory, findings: itself.findings, ..Sample::default() })
             }
         }
     }
@@ -145,6 +149,7 @@ impl Invocation {
 impl Sample {
     /// As `--json` prints it.
     pub(super) fn json(&self) -> Value {
-        json!({"seconds": self.seconds, "rows": self.rows, "memory": self.memory, "findings": self.findings})
+        let Sample { seconds, rows, memory, bytes, findings } = self;
+        json!({"seconds": seconds, "rows": rows, "memory": memory, "bytes": bytes, "findings": findings})
     }
 }

@@ -7,13 +7,13 @@ pub const USAGE: &str = "\
 usage: peers [--bytes N] [--runs N] [--only NAME]... [--memory-bytes N] [--json]
   --bytes N         size of the log files, such as 64M or 1G [default: 512M]
   --runs N          runs of each program; the median counts [default: 5]
-  --only NAME       a work (decode-recommended, decode-istio, text, gzip, scan, memory) or a program (floor, arrow-json,
+  --only NAME       a work (decode-recommended, decode-istio, text, gzip, scan, table, memory) or a program (floor, arrow-json,
                     duckdb, polars, chdb, datafusion, zcat); may be given again; meshwarden itself always runs
   --memory-bytes N  also read so much through a pipe and report the memory of `meshwarden scan -`, such as 10G
   --json            every number as JSON instead of the table";
 
 /// Names of works, in the order in which they are done.
-pub(super) const WORKS: [&str; 6] = ["decode-recommended", "decode-istio", "text", "gzip", "scan", "memory"];
+pub(super) const WORKS: [&str; 7] = ["decode-recommended", "decode-istio", "text", "gzip", "scan", "table", "memory"];
 /// Names of programs beside meshwarden.
 pub(super) const PEERS: [&str; 7] = ["floor", "arrow-json", "duckdb", "polars", "chdb", "datafusion", "zcat"];
 
@@ -81,7 +81,7 @@ impl Options {
 }
 
 /// `4096`, `64K`, `512M`, `10G`: powers of 1024.
-fn size(flag: &str, text: &str) -> Result<u64, PeersError> {
+pub(super) fn size(flag: &str, text: &str) -> Result<u64, PeersError> {
     let units = [("K", 10), ("M", 20), ("G", 30)];
     let (digits, shift) =
         units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift))).unwrap_or((text, 0));

@@ -9,7 +9,7 @@ use super::files::{self, LogFile};
 use super::machine;
 use super::measure::{Invocation, Says};
 use super::options::Options;
-use super::python::{self, Python, READERS};
+use super::python::{self, Python, READERS, Reader};
 use crate::mesh::Format;
 use crate::receivers::cache;
 
@@ -61,6 +61,12 @@ impl Bench {
             self.program(reader.peer, way, file, words, Says::Itself, 1)
         })
         .collect()
+    }
+
+    /// A Python peer's work in one way, on one core.
+    pub(super) fn python(&self, reader: &Reader, format: Format, file: &LogFile, way: &'static str) -> Program {
+        let words = python::read(reader.script, file, way, &columns::of(format));
+        self.program(reader.peer, way, file, words, Says::Itself, 1)
     }
 
     /// `zcat` on one core.

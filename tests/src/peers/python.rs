@@ -33,6 +33,9 @@ pub(super) const READERS: [Reader; 4] = [
     Reader { peer: "datafusion", script: include_str!("read_datafusion.py"), ways: &["collect", "stream"] },
 ];
 
+/// DuckDB writing a file's columns into Parquet.
+pub(super) const COPIER: Reader = Reader { peer: "duckdb", script: include_str!("copy_duckdb.py"), ways: &["zstd"] };
+
 /// DuckDB doing what `meshwarden scan` does.
 pub(super) const SCAN_SCRIPT: &str = include_str!("scan_duckdb.py");
 /// Its SQL.

@@ -101,6 +101,13 @@ fn notes(done: &Done, text: &mut String) {
     if !ways.is_empty() {
         let _ = write!(text, "\n{}: every way, MB/s: {}.\n", done.work.name, ways.join(", "));
     }
+    let sizes = done.work.programs.iter().zip(&done.samples).filter_map(|(program, samples)| {
+        Some(format!("{} {} MB", program.invocation.name, mega(samples.last()?.bytes?)))
+    });
+    let sizes: Vec<String> = sizes.collect();
+    if !sizes.is_empty() {
+        let _ = write!(text, "\n{}: what was written: {}.\n", done.work.name, sizes.join(", "));
+    }
     for (program, samples) in done.work.programs.iter().zip(&done.samples) {
         let Some(Sample { memory: Some(memory), findings: Some(findings), .. }) = samples.last() else { continue };
         let counts: Vec<String> = findings.iter().map(|(detection, count)| format!("{detection} {count}")).collect();

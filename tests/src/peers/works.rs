@@ -5,6 +5,7 @@ use super::files::LogFile;
 use super::measure::Sample;
 use super::options::Options;
 use super::programs::{Bench, Program};
+use super::python;
 use crate::mesh::Format;
 
 /// One kind of work and those who do it; meshwarden first.
@@ -72,6 +73,18 @@ pub(super) fn all(bench: &Bench, options: &Options) -> Result<Vec<Work>, PeersEr
     if options.does("scan") {
         let programs = bench.scans(&make(Format::Recommended)?)?.into();
         works.push(Work { name: "scan", title: "scan, all detections, 2 cores", programs, targets: SCAN });
+    }
+    if options.does("table") {
+        let file = make(Format::Recommended)?;
+        let mut programs = vec![bench.own("meshwarden", "", "table", &file)];
+        programs.push(bench.python(&python::COPIER, Format::Recommended, &file, "zstd"));
+        let targets = &[Target::Times("duckdb", 1.5)];
+        works.push(Work {
+            name: "table",
+            title: "file into a durable Delta table (DuckDB: into Parquet)",
+            programs,
+            targets,
+        });
     }
     for work in &mut works {
         work.programs.retain(|program| options.runs_peer(program.peer) || program.peer.starts_with("meshwarden"));

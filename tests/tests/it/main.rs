@@ -4,6 +4,7 @@
 
 mod batch_stream;
 mod deliver;
+mod engines;
 mod http;
 mod many;
 mod mesh;

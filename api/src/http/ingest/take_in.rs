@@ -1,76 +1,104 @@
-//! From a complete body to rows: decoding on a thread of its own, appending here, a few batches in between.
+//! From a complete body to an answer: taken in, and told what became of the lines.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewBuilder};
+use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int64Type;
-use chrono::{DateTime, Utc};
-use ingest::{AccessLogBatch, Decoder};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use axum::http::{HeaderValue, header};
+use ingest::AccessLogBatch;
+use ingest::journal::{JournalError, Label};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Accepted, Reason};
-use crate::http::problem::Problem;
+use super::{Accepted, Ack, Answer, Done, Durable, Reason};
+use crate::http::problem::{Kind, Problem};
 use crate::http::state::AppState;
+use crate::intake::{IntakeError, Taken};
 
 /// Rejects that the answer names.
 const REASONS: usize = 1000;
 
-/// Batches between the decoder and the store.
-const AHEAD: usize = 2;
-
-/// What rows are named after.
-pub(super) struct Names {
-    /// The column `source`: few different ones, what a column's coverage is counted by.
-    pub(super) source: String,
-    /// What `log_id` begins with: no other request's.
-    pub(super) id: String,
+/// What was sent.
+pub(super) struct Sent {
+    pub(super) label: Label,
+    /// So that sending it again is no second time.
+    pub(super) key: Option<String>,
+    /// The body, plain.
+    pub(super) pieces: Vec<Vec<u8>>,
 }
 
-/// Decodes and appends. When this returns, all lines are queryable.
+/// Takes a body in; when this returns, as much is done as `ack` says.
 pub(super) async fn take_in(
     state: AppState,
     place: OwnedSemaphorePermit,
-    pieces: Vec<Vec<u8>>,
-    names: Names,
-    received_at: DateTime<Utc>,
+    sent: Sent,
+    ack: Ack,
+) -> Result<Answer, Problem> {
+    let Sent { label, key, pieces } = sent;
+    let bytes: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+    let taken = state.intake().take(label, key.as_deref(), pieces).await.map_err(|error| problem(&error))?;
+    let again = taken.is_again();
+    match (ack, taken.sequence()) {
+        (Ack::Durable, Some(sequence)) if again => Ok(Answer { done: Done::Durable(Durable { sequence }), again }),
+        (Ack::Durable, Some(sequence)) => {
+            tokio::spawn(async move {
+                if let Err(problem) = into_tables(state, place, taken, bytes).await {
+                    tracing::error!(
+                        sequence,
+                        ?problem,
+                        "lines that were acknowledged are not in the tables yet: they will be after a restart"
+                    );
+                }
+            });
+            Ok(Answer { done: Done::Durable(Durable { sequence }), again })
+        }
+        _ => into_tables(state, place, taken, bytes)
+            .await
+            .map(|accepted| Answer { done: Done::Queryable(accepted), again }),
+    }
+}
+
+async fn into_tables(
+    state: AppState,
+    place: OwnedSemaphorePermit,
+    taken: Taken,
+    bytes: u64,
 ) -> Result<Accepted, Problem> {
     let _place = place;
-    let bytes: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
-    let mut decoder = Decoder::new(Arc::clone(state.decode()), names.id, received_at);
-    let source = names.source;
-    let (sender, mut batches) = mpsc::channel::<AccessLogBatch>(AHEAD);
-    let decoding = tokio::task::spawn_blocking(move || {
-        for piece in pieces {
-            decoder.push(&piece);
-            drop(piece);
-            while let Some(batch) = decoder.next_batch() {
-                if sender.blocking_send(renamed(batch, &source)).is_err() {
-                    return;
-                }
-            }
-        }
-        if let Some(batch) = decoder.finish() {
-            // the receiver is gone when appending failed, which is told there
-            let _ = sender.blocking_send(renamed(batch, &source));
-        }
-    });
-    let mut tally = Tally::default();
-    while let Some(batch) = batches.recv().await {
-        state.core().append(&batch).await.map_err(|error| Problem::internal("taking the lines in", &error))?;
-        tally.add(&batch);
-        if state.core().store().wants_flush() {
-            state.detector().flush().await;
-        }
+    let (mut tally, again) = (Tally::default(), taken.is_again());
+    taken.into_tables(|batch| tally.add(batch)).await.map_err(|error| problem(&error))?;
+    if again {
+        state.metrics().repeated();
+        return Ok(tally.accepted());
     }
-    decoding.await.map_err(|error| Problem::internal("decoding", &error))?;
+    state.detector().make_room().await;
     state.detector().wake();
     state.metrics().ingested(
         tally.accepted,
         tally.by_reason.iter().map(|(reason, lines)| (reason.as_str(), *lines)),
         bytes,
     );
-    Ok(Accepted { accepted: tally.accepted, rejected: tally.rejected, reasons: tally.reasons })
+    Ok(tally.accepted())
+}
+
+fn problem(error: &IntakeError) -> Problem {
+    match error {
+        IntakeError::NoRoom => full(),
+        IntakeError::Journal(error) => match error.as_ref() {
+            JournalError::Full { .. } => full(),
+            JournalError::TooLong => Problem::new(Kind::TooLarge, error.to_string()),
+            _ => Problem::internal("keeping the lines", error.as_ref()),
+        },
+        IntakeError::OtherBody => Problem::new(
+            Kind::KeyReused,
+            "other lines were taken under this Idempotency-Key within the last 24 hours: give each payload a key of its own",
+        ),
+        error => Problem::internal("taking the lines in", error),
+    }
+}
+
+fn full() -> Problem {
+    Problem::new(Kind::Full, "the server's disk is full: nothing was accepted, send it again later")
+        .with(header::RETRY_AFTER, HeaderValue::from_static("10"))
 }
 
 #[derive(Default)]
@@ -82,6 +110,10 @@ struct Tally {
 }
 
 impl Tally {
+    fn accepted(self) -> Accepted {
+        Accepted { accepted: self.accepted, rejected: self.rejected, reasons: self.reasons }
+    }
+
     fn add(&mut self, batch: &AccessLogBatch) {
         self.accepted += batch.rows.num_rows() as u64;
         self.rejected += batch.rejects.num_rows() as u64;
@@ -101,25 +133,4 @@ impl Tally {
             }
         }
     }
-}
-
-/// The same batch from `source`: the decoder names source and `log_id` after one text, but only the latter is the request's own.
-fn renamed(mut batch: AccessLogBatch, source: &str) -> AccessLogBatch {
-    batch.rows = with_source(&batch.rows, source);
-    batch.rejects = with_source(&batch.rejects, source);
-    batch
-}
-
-fn with_source(rows: &RecordBatch, source: &str) -> RecordBatch {
-    let Ok(place) = rows.schema().index_of("source") else { return rows.clone() };
-    let mut column = StringViewBuilder::with_capacity(rows.num_rows()).with_deduplicate_strings();
-    for _ in 0..rows.num_rows() {
-        column.append_value(source);
-    }
-    let mut columns = rows.columns().to_vec();
-    if let Some(old) = columns.get_mut(place) {
-        *old = Arc::new(column.finish()) as ArrayRef;
-    }
-    // same types, same lengths: this cannot fail; if it did, the rows as they are would be right as well
-    RecordBatch::try_new(rows.schema(), columns).unwrap_or_else(|_| rows.clone())
 }

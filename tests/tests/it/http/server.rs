@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use api::detect_loop::Detector;
 use api::http::{AppState, DeliveryCount, HttpConfig, Metrics, serve};
+use api::intake::Intake;
 use chrono::{DateTime, Utc};
-use ingest::DecodeOptions;
 use query::{Core, CoreOptions, Keep};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header};
 use serde_json::Value;
@@ -46,9 +46,13 @@ impl Server {
         settings(&mut config);
         let core = Arc::new(Core::in_memory(Keep::All, CoreOptions::default()).await.unwrap());
         let now = || "2026-11-23T17:00:00Z".parse::<DateTime<Utc>>().unwrap();
-        let detector = Detector::new(core, Arc::new(now), Arc::new(Metrics::new()));
+        let detector = Detector::new(
+            Intake::in_memory(core, Arc::default()).await.unwrap(),
+            Arc::new(now),
+            Arc::new(Metrics::new()),
+        );
         let next = AtomicU32::new(1);
-        let state = AppState::new(detector, Arc::new(DecodeOptions::default()), config)
+        let state = AppState::new(detector, config)
             .with_ids(move || format!("request-{}", next.fetch_add(1, Ordering::Relaxed)))
             .with_deliveries(|| vec![DeliveryCount { sink: "soc".into(), outcome: "delivered".into(), count: 3 }]);
         let (stop, stopped) = oneshot::channel::<()>();

@@ -1,0 +1,331 @@
+//! The service under load: HTTP ingest by several senders, how long each answer takes, and how much memory it all needs; beside it the disk's own
+//! sync, and ClickHouse (chDB) inserting the same lines into a MergeTree.
+//!
+//! ```text
+//! cargo run --release -p tests --bin load
+//! cargo run --release -p tests --bin load -- --bytes 1G --senders 4 --body 1M --ack queryable
+//! ```
+//! Service, senders and whatever detection finds to do share the machine's cores. A body is whole lines. What was acknowledged is counted by SQL in the
+//! end: a number of rows that is not that of the lines fails the run.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::columns;
+use super::error::PeersError;
+use super::files::{self, LogFile};
+use super::options::size;
+use super::python::Python;
+use crate::mesh::Format;
+use crate::receivers::cache;
+
+/// How it is used.
+pub const USAGE: &str = "load [--bytes N] [--senders N] [--body N] [--ack durable|queryable] [--only-meshwarden]
+
+  --bytes N          bytes of all lines, such as 512M (the usual) or 1G
+  --senders N        senders at a time (4)
+  --body N           bytes of a body, more or less (1M)
+  --ack HOW          durable (the usual): on stable storage, or queryable: in the next query, too
+  --only-meshwarden  leave chDB out";
+
+/// What to measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Bytes of all lines, at least.
+    pub bytes: u64,
+    /// Senders at a time.
+    pub senders: usize,
+    /// Bytes of a body, at least.
+    pub body: u64,
+    /// When the service answers.
+    pub ack: String,
+    /// Whether chDB is measured, too.
+    pub chdb: bool,
+}
+
+impl Options {
+    /// Reads the command line, without the program's name.
+    ///
+    /// # Errors
+    /// If a flag is unknown, or a value is not what it takes.
+    pub fn parse(arguments: &[String]) -> Result<Self, PeersError> {
+        let mut options = Self { bytes: 512 << 20, senders: 4, body: 1 << 20, ack: "durable".to_owned(), chdb: true };
+        let mut arguments = arguments.iter();
+        while let Some(flag) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| PeersError::NoValue { flag: flag.clone() });
+            match flag.as_str() {
+                "--bytes" => options.bytes = size(flag, value()?)?,
+                "--body" => options.body = size(flag, value()?)?,
+                "--senders" => {
+                    let senders = value()?;
+                    let parsed = senders.parse().ok().filter(|senders| *senders > 0);
+                    options.senders = parsed.ok_or_else(|| PeersError::wrong(flag, senders, "a number from 1 on"))?;
+                }
+                "--ack" => match value()?.as_str() {
+                    how @ ("durable" | "queryable") => options.ack = how.to_owned(),
+                    other => return Err(PeersError::wrong(flag, other, "durable or queryable")),
+                },
+                "--only-meshwarden" => options.chdb = false,
+                _ => return Err(PeersError::UnknownFlag { flag: flag.clone() }),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Syncs of the disk that are timed.
+const SYNCS: usize = 200;
+const CHDB: &str = include_str!("insert_chdb.py");
+
+/// Bodies of one file: where each starts, and where the last one ends.
+struct Bodies {
+    path: PathBuf,
+    ends: Vec<u64>,
+}
+
+/// Times in milliseconds.
+struct Times(Vec<f64>);
+
+/// Runs the load and returns the report, Markdown.
+///
+/// # Errors
+/// If the service does not start, refuses a body, or has other rows in the end.
+pub fn run(options: &Options) -> Result<String, PeersError> {
+    let file = LogFile::plain(&files::folder()?, Format::Recommended, options.bytes)?;
+    let bodies = Bodies::of(&file.path, options.body)?;
+    let folder = tempfile::tempdir_in(files::folder()?).map_err(PeersError::file(&file.path))?;
+    let disk = syncs(folder.path())?;
+    let mut report = format!(
+        "{} senders, bodies of {} KiB, ack={}; the disk syncs 4 KiB in {:.1} ms (p50), {:.1} ms (p99)\n\n| program | MB/s | p50 ms | p99 ms | max ms | resident MB |\n|---|--:|--:|--:|--:|--:|\n",
+        options.senders,
+        options.body >> 10,
+        options.ack,
+        disk.at(0.5),
+        disk.at(0.99)
+    );
+    let mut service = Service::start(&meshwarden()?, &folder.path().join("data"))?;
+    let (seconds, times) = bodies.send(&service.address, options)?;
+    let queryable = service.rows(file.lines)?;
+    let resident = service.peak()?;
+    service.stop()?;
+    report.push_str(&format!(
+        "| meshwarden | {:.0} | {:.1} | {:.1} | {:.1} | {} |\n",
+        file.bytes as f64 / seconds / 1e6,
+        times.at(0.5),
+        times.at(0.99),
+        times.at(1.0),
+        resident / 1_000_000
+    ));
+    if options.chdb {
+        let asked = json!({"file": file.path, "body": options.body, "columns": columns::of(Format::Recommended)});
+        let words = ["-c", CHDB, &asked.to_string()];
+        let python = Python::install()?;
+        let said = cache::run(Command::new("python3").args(words).envs(python.env(2)), b"")?;
+        let said: serde_json::Value = serde_json::from_str(said.trim()).unwrap_or_default();
+        let (seconds, rows) = (said["seconds"].as_f64().unwrap_or(f64::NAN), said["rows"].as_u64().unwrap_or(0));
+        if rows != file.lines {
+            return Err(PeersError::Rows { work: "load", program: "chdb".to_owned(), rows, lines: file.lines });
+        }
+        report.push_str(&format!(
+            "| chDB, INSERT into a MergeTree | {:.0} | | | | |\n",
+            file.bytes as f64 / seconds / 1e6
+        ));
+    }
+    report.push_str(&format!(
+        "\nAll {} lines were queryable {:.1} s after the last answer.",
+        file.lines,
+        queryable.as_secs_f64()
+    ));
+    Ok(report)
+}
+
+/// The release binary, beside this one.
+fn meshwarden() -> Result<PathBuf, PeersError> {
+    let own = std::env::current_exe().map_err(PeersError::file("this program"))?;
+    let path = own.with_file_name("meshwarden");
+    if path.is_file() { Ok(path) } else { Err(PeersError::NoMeshwarden { path }) }
+}
+
+impl Bodies {
+    fn of(path: &Path, size: u64) -> Result<Bodies, PeersError> {
+        let mut lines = BufReader::with_capacity(1 << 20, File::open(path).map_err(PeersError::file(path))?);
+        let (mut ends, mut at, mut line) = (vec![0], 0, Vec::new());
+        loop {
+            line.clear();
+            let read = lines.read_until(b'\n', &mut line).map_err(PeersError::file(path))?;
+            at += read as u64;
+            if read == 0 || at - ends.last().copied().unwrap_or(0) >= size {
+                ends.push(at);
+            }
+            if read == 0 {
+                ends.dedup();
+                return Ok(Bodies { path: path.to_owned(), ends });
+            }
+        }
+    }
+
+    /// Sends all of them, and waits for each answer; how long that took, and each answer.
+    fn send(&self, address: &str, options: &Options) -> Result<(f64, Times), PeersError> {
+        let (next, times, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(None));
+        let url = format!("http://{address}/api/v1/ingest?ack={}", options.ack);
+        let started = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..options.senders {
+                scope.spawn(|| {
+                    if let Err(error) = self.sender(&url, &next, &times) {
+                        failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(error);
+                        next.store(usize::MAX / 2, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        let seconds = started.elapsed().as_secs_f64();
+        match failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            Some(error) => Err(error),
+            None => Ok((seconds, Times::of(times.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)))),
+        }
+    }
+
+    fn sender(&self, url: &str, next: &AtomicUsize, times: &Mutex<Vec<f64>>) -> Result<(), PeersError> {
+        let mut file = File::open(&self.path).map_err(PeersError::file(&self.path))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(PeersError::file("a runtime"))?;
+        // the guard against loops into one's own network is for the product
+        #[allow(clippy::disallowed_methods)]
+        let client = reqwest::Client::new();
+        let failed = |said: String| PeersError::Failed { program: "meshwarden serve".to_owned(), said };
+        let mut mine = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(from), Some(to)) = (self.ends.get(place), self.ends.get(place + 1)) else { break };
+            let mut body = vec![0; usize::try_from(to - from).unwrap_or(0)];
+            file.seek(SeekFrom::Start(*from))
+                .and_then(|_| file.read_exact(&mut body))
+                .map_err(PeersError::file(&self.path))?;
+            let sent = Instant::now();
+            let answer = runtime.block_on(async {
+                let answer = client.post(url).body(body).send().await?;
+                let status = answer.status();
+                Ok::<_, reqwest::Error>((status, answer.text().await?))
+            });
+            let (status, text) = answer.map_err(|error| failed(error.to_string()))?;
+            mine.push(sent.elapsed().as_secs_f64() * 1e3);
+            if !status.is_success() {
+                return Err(failed(format!("{status}: {text}")));
+            }
+        }
+        times.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(mine);
+        Ok(())
+    }
+}
+
+impl Times {
+    fn of(mut times: Vec<f64>) -> Times {
+        times.sort_by(f64::total_cmp);
+        Times(times)
+    }
+
+    /// The quantile, by the nearest rank.
+    fn at(&self, quantile: f64) -> f64 {
+        let rank = (quantile * self.0.len() as f64).ceil() as usize;
+        self.0.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// How long the disk takes to sync a small write.
+fn syncs(folder: &Path) -> Result<Times, PeersError> {
+    let path = folder.join("syncs");
+    let mut file = File::create(&path).map_err(PeersError::file(&path))?;
+    let mut times = Vec::new();
+    for _ in 0..SYNCS {
+        let started = Instant::now();
+        file.write_all(&[7; 4096]).and_then(|()| file.sync_data()).map_err(PeersError::file(&path))?;
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(Times::of(times))
+}
+
+/// A running service; killed when dropped.
+struct Service {
+    child: Child,
+    address: String,
+}
+
+impl Service {
+    fn start(program: &Path, data: &Path) -> Result<Service, PeersError> {
+        let mut command = Command::new(program);
+        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(PeersError::file(program))?;
+        let failed = |said: &str| PeersError::Failed { program: "meshwarden serve".to_owned(), said: said.to_owned() };
+        let stderr = child.stderr.take().ok_or_else(|| failed("it says nothing"))?;
+        let mut lines = BufReader::new(stderr).lines();
+        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let (_, rest) = line.split_once("API on http://")?;
+            Some(rest.split(' ').next()?.trim_end_matches(',').to_owned())
+        });
+        // whatever else it says is read, or it would wait for a reader
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Ok(Service { address: address.ok_or_else(|| failed("it did not start"))?, child })
+    }
+
+    /// Waits until that many rows are queryable; how long that took.
+    fn rows(&self, lines: u64) -> Result<Duration, PeersError> {
+        let started = Instant::now();
+        let found = AtomicU64::new(0);
+        let failed = |said: String| PeersError::Failed { program: "meshwarden serve".to_owned(), said };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(PeersError::file("a runtime"))?;
+        #[allow(clippy::disallowed_methods)]
+        let client = reqwest::Client::new();
+        while started.elapsed() < Duration::from_secs(120) {
+            let answer = runtime.block_on(async {
+                let query = r#"{"query":"SELECT count(*) AS n FROM access_logs"}"#;
+                let post = client.post(format!("http://{}/api/v1/sql", self.address)).body(query);
+                post.header("content-type", "application/json").send().await?.text().await
+            });
+            let answer: serde_json::Value =
+                serde_json::from_str(&answer.map_err(|error| failed(error.to_string()))?).unwrap_or_default();
+            found.store(answer["rows"][0]["n"].as_u64().unwrap_or(0), Ordering::Relaxed);
+            if found.load(Ordering::Relaxed) == lines {
+                return Ok(started.elapsed());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let rows = found.load(Ordering::Relaxed);
+        Err(PeersError::Rows { work: "load", program: "meshwarden serve".to_owned(), rows, lines })
+    }
+
+    /// Its largest resident set, bytes.
+    fn peak(&self) -> Result<u64, PeersError> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).map_err(PeersError::file(&path))?;
+        let peak =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse::<u64>().ok());
+        Ok(peak.unwrap_or(0) * 1024)
+    }
+
+    fn stop(&mut self) -> Result<(), PeersError> {
+        let id = self.child.id().to_string();
+        cache::run(Command::new("kill").arg(id), b"")?;
+        let status = self.child.wait().map_err(PeersError::file("meshwarden serve"))?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(PeersError::Failed { program: "meshwarden serve".to_owned(), said: status.to_string() }),
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
