@@ -27,11 +27,13 @@ use crate::mesh::Format;
 use crate::receivers::cache;
 
 /// How it is used.
-pub const USAGE: &str = "load [--bytes N] [--senders N] [--body N] [--ack durable|queryable] [--only-meshwarden]
+pub const USAGE: &str =
+    "load [--bytes N] [--senders N] [--body N] [--rate N] [--ack durable|queryable] [--only-meshwarden]
 
   --bytes N          bytes of all lines, such as 512M (the usual) or 1G
   --senders N        senders at a time (4)
   --body N           bytes of a body, more or less (1M)
+  --rate N           bytes a second that the senders have to send, such as 100M; as fast as they can without it
   --ack HOW          durable (the usual): on stable storage, or queryable: in the next query, too
   --only-meshwarden  leave chDB out";
 
@@ -44,6 +46,8 @@ pub struct Options {
     pub senders: usize,
     /// Bytes of a body, at least.
     pub body: u64,
+    /// Bytes a second that there are to send; `None`: as many as can be sent.
+    pub rate: Option<u64>,
     /// When the service answers.
     pub ack: String,
     /// Whether chDB is measured, too.
@@ -56,13 +60,15 @@ impl Options {
     /// # Errors
     /// If a flag is unknown, or a value is not what it takes.
     pub fn parse(arguments: &[String]) -> Result<Self, PeersError> {
-        let mut options = Self { bytes: 512 << 20, senders: 4, body: 1 << 20, ack: "durable".to_owned(), chdb: true };
+        let mut options =
+            Self { bytes: 512 << 20, senders: 4, body: 1 << 20, rate: None, ack: "durable".to_owned(), chdb: true };
         let mut arguments = arguments.iter();
         while let Some(flag) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| PeersError::NoValue { flag: flag.clone() });
             match flag.as_str() {
                 "--bytes" => options.bytes = size(flag, value()?)?,
                 "--body" => options.body = size(flag, value()?)?,
+                "--rate" => options.rate = Some(size(flag, value()?)?),
                 "--senders" => {
                     let senders = value()?;
                     let parsed = senders.parse().ok().filter(|senders| *senders > 0);
@@ -103,9 +109,10 @@ pub fn run(options: &Options) -> Result<String, PeersError> {
     let folder = tempfile::tempdir_in(files::folder()?).map_err(PeersError::file(&file.path))?;
     let disk = syncs(folder.path())?;
     let mut report = format!(
-        "{} senders, bodies of {} KiB, ack={}; the disk syncs 4 KiB in {:.1} ms (p50), {:.1} ms (p99)\n\n| program | MB/s | p50 ms | p99 ms | max ms | resident MB |\n|---|--:|--:|--:|--:|--:|\n",
+        "{} senders, bodies of {} KiB, {}, ack={}; the disk syncs 4 KiB in {:.1} ms (p50), {:.1} ms (p99)\n\n| program | MB/s | p50 ms | p99 ms | max ms | resident MB |\n|---|--:|--:|--:|--:|--:|\n",
         options.senders,
         options.body >> 10,
+        options.rate.map_or("as fast as they can".to_owned(), |rate| format!("{} MB/s of them", rate / 1_000_000)),
         options.ack,
         disk.at(0.5),
         disk.at(0.99)
@@ -179,7 +186,7 @@ impl Bodies {
         std::thread::scope(|scope| {
             for _ in 0..options.senders {
                 scope.spawn(|| {
-                    if let Err(error) = self.sender(&url, &next, &times) {
+                    if let Err(error) = self.sender(&url, (&next, started, options.rate), &times) {
                         failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(error);
                         next.store(usize::MAX / 2, Ordering::Relaxed);
                     }
@@ -193,7 +200,12 @@ impl Bodies {
         }
     }
 
-    fn sender(&self, url: &str, next: &AtomicUsize, times: &Mutex<Vec<f64>>) -> Result<(), PeersError> {
+    fn sender(
+        &self,
+        url: &str,
+        (next, started, rate): (&AtomicUsize, Instant, Option<u64>),
+        times: &Mutex<Vec<f64>>,
+    ) -> Result<(), PeersError> {
         let mut file = File::open(&self.path).map_err(PeersError::file(&self.path))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(PeersError::file("a runtime"))?;
@@ -209,7 +221,10 @@ impl Bodies {
             file.seek(SeekFrom::Start(*from))
                 .and_then(|_| file.read_exact(&mut body))
                 .map_err(PeersError::file(&self.path))?;
-            let sent = Instant::now();
+            // an answer that is late because earlier ones were is late all the same
+            let due = rate.map(|rate| started + Duration::from_secs_f64(*from as f64 / rate as f64));
+            due.into_iter().for_each(|due| std::thread::sleep(due.saturating_duration_since(Instant::now())));
+            let sent = due.unwrap_or_else(Instant::now);
             let answer = runtime.block_on(async {
                 let answer = client.post(url).body(body).send().await?;
                 let status = answer.status();
