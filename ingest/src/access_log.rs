@@ -421,7 +421,7 @@ fn start_time(fields: &Fields<'_>, context: &Context<'_>) -> Result<i64, Refusal
             Refusal::new(RejectReason::BadTime, format!("start_time `{}` {detail}", shown(text)))
         }),
         // what else has no time is no access log
-        None if fields.told().format == LineFormat::ConfiguredText => started().ok_or_else(|| {
+        None if fields.told().timeless => started().ok_or_else(|| {
             let detail =
                 "the configured format logs no start time, and nothing that the line came in says when it was written";
             Refusal::new(RejectReason::BadTime, detail)

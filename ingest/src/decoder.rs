@@ -27,7 +27,7 @@ use crate::blocks::{Blocks, Line, Lines, LongLine, Piece, Place};
 use crate::coverage::Coverage;
 use crate::edge::{Edge, Edges};
 use crate::endpoints::Addresses;
-use crate::envelope::{At, Cut, Envelopes, Node, Record, Unwrapped, Wrong};
+use crate::envelope::{self, At, Cut, Envelopes, Node, Opened, Record, Unwrapped, Wrong};
 use crate::format_string::is_endpoint;
 use crate::line_format::{Envelope, LineFormat, LineFormats};
 use crate::options::DecodeOptions;
@@ -213,8 +213,10 @@ impl Assembly {
     ) {
         let at = At { line: place.number, offset: place.offset };
         // what a caller wrote at the start of a line must not look like an envelope
-        if !self.envelopes.is_in_entry() && access_log::is_of_a_configured_format(bytes, &self.options) {
-            self.plain_line(at, bytes, &Around::nothing(&NOBODY), &|| Sample::of(bytes));
+        let last_piece = self.envelopes.has_pieces() && envelope::words_before(bytes).is_some();
+        if !(self.envelopes.is_in_entry() || last_piece) && access_log::is_of_a_configured_format(bytes, &self.options)
+        {
+            self.configured_line(at, bytes);
             return;
         }
         match self.envelopes.open(bytes, at, self.options.names()) {
@@ -243,6 +245,21 @@ impl Assembly {
             Unwrapped::Record(record) => self.made(&record, Some((at, bytes))),
             Unwrapped::Wrong(wrong) => self.wrong(wrong, Some((at, bytes))),
         }
+    }
+
+    /// A line that is as a whole one of a configured format. A format that begins with a free text makes one of an envelope, too: if what would be in
+    /// that is of a configured format as well, it is that. A caller that writes such words gains nothing by it: what follows them is its line.
+    fn configured_line(&mut self, at: At, bytes: &[u8]) {
+        let inner = envelope::words_before(bytes)
+            .filter(|opened| access_log::is_of_a_configured_format(&opened.content, &self.options));
+        let Some(Opened { content, envelope, written, .. }) = inner else {
+            self.plain_line(at, bytes, &Around::nothing(&NOBODY), &|| Sample::of(bytes));
+            return;
+        };
+        // the pod is the path's to say: in the line a caller may have said it
+        let node = self.node_by_path(&NOBODY, envelope);
+        let around = Around { node: node.as_deref().unwrap_or(&NOBODY), envelope, written: written.as_deref() };
+        self.plain_line(at, &content, &around, &|| Sample::of(bytes));
     }
 
     /// Who logged a record of a container's file whose envelope does not say it.
@@ -312,6 +329,10 @@ impl Assembly {
         let (whole, line) = (access_log::untrimmed(line), access_log::trimmed(line));
         slots.clear();
         let options = self.options.as_ref();
+        // a format that begins with a free text reads what stands before a line, too
+        if !options.text_formats().is_empty() && envelope::words_before(whole.as_bytes()).is_some() {
+            return None;
+        }
         // where the format names things otherwise, a line of ztunnel's may look like one of its
         if options.renames() && ztunnel::looks_like(line) {
             return None;

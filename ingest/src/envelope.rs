@@ -111,13 +111,26 @@ enum Layer<'t> {
     Wrong(Refusal),
 }
 
+/// What a line would be if the words at its start were CRI's or kubectl's, and not its own: the whole of one, not a piece.
+pub(crate) fn words_before(line: &[u8]) -> Option<Opened<'_>> {
+    let layer = match line.first() {
+        Some(b'0'..=b'9') => prefix::timed(line),
+        Some(b'[') => prefix::kubectl(line),
+        _ => return None,
+    };
+    match layer {
+        Layer::Opened(opened) if opened.piece.is_none_or(|piece| !piece.goes_on) => Some(opened),
+        Layer::Opened(_) | Layer::Bare(_) | Layer::Wrong(_) => None,
+    }
+}
+
 /// What was inside a layer.
 #[derive(Debug)]
-struct Opened<'t> {
-    content: Cow<'t, [u8]>,
-    envelope: Envelope,
+pub(crate) struct Opened<'t> {
+    pub(crate) content: Cow<'t, [u8]>,
+    pub(crate) envelope: Envelope,
     node: Node<'t>,
-    written: Option<Cow<'t, str>>,
+    pub(crate) written: Option<Cow<'t, str>>,
     /// Where the envelope knows pieces.
     piece: Option<Piece>,
 }
@@ -154,6 +167,11 @@ impl Envelopes {
     /// Whether nothing is in the making: the next line means what it would mean at the start of an input.
     pub(crate) fn is_idle(&self) -> bool {
         self.pieces.is_empty() && self.journal.is_idle()
+    }
+
+    /// Whether there are pieces of a record whose last one is to come.
+    pub(crate) fn has_pieces(&self) -> bool {
+        !self.pieces.is_empty()
     }
 
     /// Whether the next line belongs to an entry of a journal, whatever it looks like.

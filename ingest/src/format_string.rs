@@ -177,6 +177,11 @@ impl TextFormat {
         self.original_path_first
     }
 
+    /// Whether it logs no start time.
+    pub(crate) fn is_timeless(&self) -> bool {
+        !self.carries().has(Key::StartTime)
+    }
+
     /// The operators, in the order of the line.
     #[must_use]
     pub fn operators(&self) -> &[Operator] {

@@ -28,6 +28,8 @@ struct OfFormat {
     map: FieldMap,
     labels: HashSet<String>,
     original_path_first: bool,
+    /// It logs no start time.
+    timeless: bool,
     /// Keys that its lines carry though they may be left out: what is not there is null.
     carries: KeySet,
     /// Labels that every line has.
@@ -40,6 +42,8 @@ pub(crate) struct LineNames<'n> {
     pub(crate) map: &'n FieldMap,
     /// Whether the format is known to log `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path.
     pub(crate) original_path_first: bool,
+    /// Whether it has every label of a format that logs no start time.
+    pub(crate) timeless: bool,
     /// Keys that the line carries though it may leave them out.
     pub(crate) carries: KeySet,
     /// The names of other formats that fit as well, and mean something else by one of the line's keys.
@@ -59,7 +63,8 @@ impl JsonNames {
         let required = names(&|name| !omits_empty || never_null.contains(name));
         let (labels, original_path_first) = (names(&|_| true), format.prefers_original_path());
         let carries = if omits_empty { format.carries_omitting() } else { KeySet::EMPTY };
-        let names = OfFormat { map, labels, original_path_first, carries, required };
+        let timeless = !format.carries().has(Key::StartTime);
+        let names = OfFormat { map, labels, original_path_first, timeless, carries, required };
         // providers often share a format
         if !self.formats.contains(&names) {
             // where a label has a known format's name and another meaning, lines of that format are not this one's
@@ -90,11 +95,13 @@ impl JsonNames {
                 let rivals = rivals.map(|(.., other)| &other.map).collect();
                 let OfFormat { map, original_path_first, carries, .. } = format;
                 let (original_path_first, carries) = (*original_path_first, *carries);
-                LineNames { map, original_path_first, carries, rivals, names: self }
+                let timeless = format.timeless && *missing == 0;
+                LineNames { map, original_path_first, timeless, carries, rivals, names: self }
             }
             None => LineNames {
                 map: own,
                 original_path_first: false,
+                timeless: false,
                 carries: KeySet::EMPTY,
                 rivals: Vec::new(),
                 names: self,
@@ -117,6 +124,7 @@ impl OfFormat {
             map: own.clone(),
             labels: format.names().map(str::to_owned).collect(),
             original_path_first: false,
+            timeless: false,
             carries: KeySet::EMPTY,
             required: format.never_null().into_iter().map(str::to_owned).collect(),
         };

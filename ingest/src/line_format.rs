@@ -44,6 +44,8 @@ pub(crate) struct Told {
     pub(crate) format: LineFormat,
     /// The path is `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%`: what a caller says was the original one, if it says so.
     pub(crate) original_path_first: bool,
+    /// It is of a configured format that logs no start time: what it came in may date it.
+    pub(crate) timeless: bool,
 }
 
 /// What a line came in.
@@ -139,7 +141,14 @@ impl Told {
     pub(crate) fn new(format: LineFormat, original_path_first: bool) -> Self {
         use LineFormat::{IstioJson, IstioText, OlderText};
         let by_default = matches!(format, IstioJson | IstioText | OlderText);
-        Told { format, original_path_first: original_path_first || by_default }
+        Told { format, original_path_first: original_path_first || by_default, timeless: false }
+    }
+}
+
+impl Told {
+    /// The same, of a configured format that may log no start time.
+    pub(crate) fn timeless(self, timeless: bool) -> Self {
+        Told { timeless, ..self }
     }
 }
 

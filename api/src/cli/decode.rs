@@ -57,7 +57,9 @@ impl DecodeArgs {
                 |why: &dyn std::fmt::Display| CliError::Format(format!("the format `{format}` cannot be used: {why}"));
             let compiled = TextFormat::compile(without_line_break(format)).map_err(|error| refused(&error))?;
             if !compiled.fills().contains(&"start_time") {
-                return Err(refused(&"it logs no start time, so no line of it could be a row; add %START_TIME%"));
+                render::say(format_args!(
+                    "the format `{format}` logs no start time: lines are dated by what they come in (CRI, docker, journald, a shipper's JSON), and are rejects where that says none"
+                ));
             }
             say_unknown(&"--format-string", compiled.operators());
             options.add_text_format(compiled);

@@ -198,15 +198,9 @@ impl Format {
             )));
         }
         if !self.fills().contains(&"start_time") {
-            let what = match &self.text {
-                Some(_) => {
-                    "lines are dated by what they come in (CRI, docker, journald, a shipper's JSON), and each is a reject where that says no time"
-                }
-                None => "every line is a reject",
-            };
-            notes.push(Note::wrong(format!(
-                "nothing logs the start time, so {what}: add %START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%, in JSON under the name start_time"
-            )));
+            notes.push(Note::wrong(
+                "nothing logs the start time, so lines are dated by what they come in (CRI, docker, journald, a shipper's JSON), and each is a reject where that says no time: add %START_TIME(%Y-%m-%dT%H:%M:%S.%6fZ)%, in JSON under the name start_time",
+            ));
         }
     }
 }

@@ -338,6 +338,93 @@ fn what_a_line_came_in_dates_it() {
     }
 }
 
+/// A format that begins with a free text reads an envelope as that text, too.
+#[test]
+fn an_envelope_is_no_field_of_a_format_that_begins_with_a_free_text() {
+    let path = "/var/log/pods/shop_orders-7d9f-x_0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0/istio-proxy/0.log";
+    let cri = |line: &str| format!("2022-09-08T12:51:06.5Z stdout F {line}");
+    for (format, line) in [
+        ("%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %START_TIME%", "GET /x 200 2022-09-08T12:51:05.123Z"),
+        ("%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %UPSTREAM_CLUSTER%", "GET /x 200 inbound|80||"),
+    ] {
+        let mut options = DecodeOptions::default();
+        options.add_text_format(crate::TextFormat::compile(format).unwrap());
+        let prefixed = format!("[pod/other-1/istio-proxy] {line}");
+        let timeless = !format.contains("START_TIME");
+        let lines = [cri(line), cri(line), if timeless { cri(line) } else { prefixed.clone() }];
+        for decoder in [Decoder::new, Decoder::reference] {
+            let mut decoder = decoder(Arc::new(options.clone()), path.to_owned(), DateTime::UNIX_EPOCH);
+            decoder.push(lines.join("\n").as_bytes());
+            let batch = decoder.finish().unwrap();
+            let text = |name: &str| {
+                let column = batch.rows.column_by_name(name).unwrap().as_string_view();
+                column.iter().map(|text| text.unwrap_or("-").to_owned()).collect::<Vec<_>>()
+            };
+            assert_eq!(batch.rows.num_rows(), 3, "{format}\n{:?}", batch.rejects);
+            assert_eq!((text("method"), text("path")), (vec!["GET".to_owned(); 3], vec!["/x".to_owned(); 3]));
+            // a caller may have said whose line it is
+            let last = if timeless { "orders-7d9f-x" } else { "-" };
+            assert_eq!(text("node_pod"), ["orders-7d9f-x", "orders-7d9f-x", last]);
+        }
+    }
+}
+
+#[test]
+fn pieces_of_a_format_that_begins_with_a_free_text_are_joined() {
+    let mut options = DecodeOptions::default();
+    let format = "%REQ(USER-AGENT)% %START_TIME% %RESPONSE_CODE%";
+    options.add_text_format(crate::TextFormat::compile(format).unwrap());
+    let input = "2026-11-20T10:00:09.1Z stdout P xx\n2026-11-20T10:00:09.1Z stdout F yy 2026-11-20T10:00:08.000Z 200\n2026-11-20T10:00:09.1Z stdout F zz 2026-11-20T10:00:08.000Z 200\n";
+    for decoder in [Decoder::new, Decoder::reference] {
+        let mut decoder = decoder(Arc::new(options.clone()), "in".to_owned(), DateTime::UNIX_EPOCH);
+        decoder.push(input.as_bytes());
+        let batch = decoder.finish().unwrap();
+        let agents = batch.rows.column_by_name("user_agent").unwrap().as_string_view().clone();
+        assert_eq!(agents.iter().flatten().collect::<Vec<_>>(), ["xxyy", "zz"], "{:?}", batch.rejects);
+        assert_eq!(batch.rejects.num_rows(), 0);
+    }
+}
+
+#[test]
+fn an_empty_name_of_an_envelope_does_not_hide_the_record() {
+    let line = r#"{"start_time":"2026-11-22T14:39:24.727Z","method":"GET"}"#;
+    for (envelope, rows) in [
+        (format!(r#"{{"log":"","message":{},"stream":"stdout"}}"#, quoted(line)), 1),
+        (format!(r#"{{"log":{},"message":"","stream":"stdout"}}"#, quoted(line)), 1),
+        (r#"{"log":"","message":"","stream":"stdout"}"#.to_owned(), 0),
+    ] {
+        let mut decoder = Decoder::new(Arc::default(), "in", DateTime::UNIX_EPOCH);
+        decoder.push(envelope.as_bytes());
+        assert_eq!(decoder.finish().map_or(0, |batch| batch.rows.num_rows()), rows, "{envelope}");
+    }
+}
+
+/// A configured JSON format without a time: what a line came in dates it, and where that says none it is an access log that cannot be read.
+#[test]
+fn json_without_a_time_is_dated_by_what_it_came_in() {
+    let format = serde_json::json!({"p": "%REQ(:PATH)%", "c": "%RESPONSE_CODE%"});
+    let mut options = DecodeOptions::default();
+    options.add_json_format(&crate::JsonFormat::compile(&format).unwrap(), false).unwrap();
+    let line = r#"{"p":"/x","c":200}"#;
+    let lines = [
+        format!("2022-09-08T12:51:06.5Z stdout F {line}"),
+        format!(r#"{{"log":{},"stream":"stdout","time":"2022-09-08T12:51:06.5Z"}}"#, quoted(&format!("{line}\n"))),
+        format!(r#"{{"@timestamp":"2022-09-08T12:51:06.5Z","message":{},"log":{{"offset":1}}}}"#, quoted(line)),
+        line.to_owned(),
+        r#"{"p":"/x"}"#.to_owned(),
+    ];
+    for decoder in [Decoder::new, Decoder::reference] {
+        let mut decoder = decoder(Arc::new(options.clone()), "in".to_owned(), DateTime::UNIX_EPOCH);
+        decoder.push(lines.join("\n").as_bytes());
+        let batch = decoder.finish().unwrap();
+        let times = batch.rows.column_by_name("time").unwrap();
+        let times = times.as_primitive::<arrow::datatypes::TimestampMicrosecondType>().values().to_vec();
+        assert_eq!(times, vec![crate::time::parse("2022-09-08T12:51:06.5Z").unwrap(); 3], "{:?}", batch.rejects);
+        let reasons = batch.rejects.column_by_name("reason").unwrap().as_string_view().clone();
+        assert_eq!(reasons.iter().flatten().collect::<Vec<_>>(), ["bad_time", "not_an_access_log"]);
+    }
+}
+
 #[test]
 fn a_containers_file_says_by_its_path_who_logged() {
     let path = "/var/log/pods/shop_orders-7d9f-x_0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0/istio-proxy/0.log";

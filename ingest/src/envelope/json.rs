@@ -178,14 +178,21 @@ impl<'t> Found<'t> {
     /// The record, if there is one.
     fn content(&self, names: &FieldMap) -> Result<Option<Content<'t>>, Refusal> {
         let [log, message, journal, processed, json] = self.candidates;
+        let mut empty = None;
         for (name, candidate) in NAMES.into_iter().zip([log, message, journal]) {
             let Some(candidate) = candidate else { continue };
             let text = string(candidate).map_err(|error| {
                 Refusal::new(RejectReason::NotJson, format!("`{name}` of a log shipper's envelope: {error}"))
             })?;
-            if let Some(text) = text {
-                return Ok(Some(Content::of(text)));
+            match text {
+                // the record may stand under another name
+                Some(text) if text.is_empty() => empty = empty.or(Some(Content::of(text))),
+                Some(text) => return Ok(Some(Content::of(text))),
+                None => {}
             }
+        }
+        if empty.is_some() {
+            return Ok(empty);
         }
         if let Some(journal) = journal {
             return of_journal(journal).map(|bytes| Some(Content { bytes, newline: false }));
