@@ -129,7 +129,8 @@ async fn serve(
     deliverer: Option<Arc<Deliverer>>,
 ) -> Result<(), CliError> {
     let (stop, stopped) = watch::channel(false);
-    tokio::spawn(signals(stop));
+    // before anybody is told that it runs: who was told may end it at once
+    tokio::spawn(signals(Signals::caught(), stop));
     let core = intake.core().clone();
     let detector = Detector::new(intake, clock, Arc::new(Metrics::new()));
     let drained = Arc::new(tokio::sync::Notify::new());
@@ -185,8 +186,8 @@ async fn wait(mut stopped: watch::Receiver<bool>) {
 }
 
 /// The first SIGTERM or Ctrl-C drains, the second ends at once.
-async fn signals(stop: watch::Sender<bool>) {
-    let mut signals = match Signals::caught() {
+async fn signals(caught: std::io::Result<Signals>, stop: watch::Sender<bool>) {
+    let mut signals = match caught {
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(%error, "signals cannot be caught: they will end the service without draining");

@@ -189,3 +189,12 @@ fn what_is_sent_again_under_its_key_is_taken_once() {
         }
     }
 }
+
+/// Whoever is told where it listens may end it at once: it ends in order.
+#[test]
+fn sigterm_right_after_the_start_ends_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..5 {
+        Service::start(folder.path(), &[]).stop();
+    }
+}
