@@ -55,6 +55,19 @@ pub struct Provider {
     pub path: Option<String>,
     /// Plain Envoy: the formatter extensions beside its format, by name. (Istio adds those that it knows by itself.)
     pub formatters: Vec<String>,
+    /// Plain Envoy: what stands before it. (Istio's filters are in its Telemetry.)
+    pub filter: Option<LoggerFilter>,
+    /// Plain Envoy: the number of the list of access loggers that it is in. All loggers of one list log the same requests.
+    pub list: Option<usize>,
+}
+
+/// A filter of one of Envoy's access loggers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoggerFilter {
+    /// A CEL expression, or one that does the same.
+    Cel(String),
+    /// Another filter, by the name of its kind.
+    Other(String),
 }
 
 impl Provider {
@@ -70,6 +83,8 @@ impl Provider {
             omit_empty_values: false,
             path: None,
             formatters: Vec::new(),
+            filter: None,
+            list: None,
         }
     }
 

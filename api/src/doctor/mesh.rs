@@ -1,6 +1,8 @@
 //! One YAML: its providers, its Telemetries, and what was not understood.
 
-use ingest::mesh_config::{LogFormat, MeshProblem, Provider};
+use std::collections::BTreeMap;
+
+use ingest::mesh_config::{LogFormat, MeshProblem, Provider, ProviderKind};
 use ingest::{JsonFormat, MeshFormats};
 use query::detect::Pack;
 use serde::Serialize;
@@ -38,7 +40,11 @@ pub(crate) fn examine(texts: &[(String, String)], pack: &Pack) -> Vec<MeshReport
             providers: mesh.providers.iter().map(|provider| provider::examine(provider, pack)).collect(),
             telemetries: telemetry::examine(mesh, &all),
             notes: sorted(
-                problems.chain(telemetry::of_the_mesh(mesh, &all)).chain(confused(&mesh.providers)).collect(),
+                problems
+                    .chain(telemetry::of_the_mesh(mesh, &all))
+                    .chain(confused(&mesh.providers))
+                    .chain(several(&mesh.providers))
+                    .collect(),
             ),
         }
     };
@@ -63,6 +69,32 @@ fn confused(providers: &[Provider]) -> Vec<Note> {
                 labels.join(", ")
             ))
         })
+    });
+    notes.collect()
+}
+
+/// Loggers of one list of plain Envoy's that write into one file: each request is there as often as there are of them.
+fn several(providers: &[Provider]) -> Vec<Note> {
+    let mut files: BTreeMap<(usize, &str), Vec<&Provider>> = BTreeMap::new();
+    for provider in providers.iter().filter(|provider| provider.kind == ProviderKind::File) {
+        if let Some(list) = provider.list {
+            let path = provider.path.as_deref().unwrap_or("/dev/stdout");
+            files.entry((list, path)).or_default().push(provider);
+        }
+    }
+    let doubled = files.into_iter().filter(|(_, loggers)| loggers.len() > 1);
+    let notes = doubled.map(|((_, path), loggers)| {
+        let names: Vec<&str> = loggers.iter().map(|provider| provider.shown()).collect();
+        let filtered = if loggers.iter().any(|provider| provider.filter.is_some()) {
+            " that their filters let through"
+        } else {
+            ""
+        };
+        Note::risk(format!(
+            "{} all write to {path}: every request{filtered} is printed {} times, and counted so; keep one",
+            names.join(" and "),
+            loggers.len()
+        ))
     });
     notes.collect()
 }

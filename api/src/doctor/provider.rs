@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 
 use ingest::format_string::{Ambiguity, AmbiguityKind};
 use ingest::json_format::{Label, LabelUse};
-use ingest::mesh_config::{DefaultFormat, LogFormat, Provider, ProviderKind};
+use ingest::mesh_config::{DefaultFormat, LogFormat, LoggerFilter, Provider, ProviderKind};
 use ingest::{Coverage, JsonFormat, Operator, TextFormat};
 use query::detect::Pack;
 use serde::Serialize;
 
 use super::eyes::{Eye, Queries, eyes};
-use super::{Note, secrets, sorted};
+use super::{Note, filter, secrets, sorted};
 
 /// What is to say of Istio's and Envoy's default path.
 pub(crate) const ORIGINAL_PATH_FIRST: &str = "path is %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%: a caller in the mesh that sends that header chooses what \
@@ -92,6 +92,16 @@ pub(crate) fn examine(provider: &Provider, pack: &Pack) -> ProviderReport {
             "Envoy's access-log service has no format: its messages carry principals, TLS and the RBAC metadata as they are, but also whole \
              JWT payloads and query strings",
         ));
+    }
+    match &provider.filter {
+        Some(LoggerFilter::Cel(expression)) => {
+            notes.push(Note::hint(format!("its filter lets through: {expression}")));
+            notes.extend(filter::notes(expression));
+        }
+        Some(LoggerFilter::Other(kind)) => notes.push(Note::risk(format!(
+            "its filter, {kind}, drops lines: which of those that detections live on the doctor cannot tell"
+        ))),
+        None => {}
     }
     report.notes = sorted(notes);
     report

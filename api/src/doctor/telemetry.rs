@@ -98,14 +98,23 @@ fn one(telemetry: &Telemetry, mesh: &MeshFormats) -> TelemetryReport {
             }
         }
     }
-    let mut active: Vec<&str> = Vec::new();
-    let names = telemetry.access_logging.iter().filter(|rule| !rule.disabled).flat_map(|rule| &rule.providers);
-    for name in names {
-        if !active.iter().any(|other| is(other, name)) {
-            active.push(name);
+    let of = |modes: &[Mode]| {
+        let rules = telemetry.access_logging.iter().filter(|rule| !rule.disabled && modes.contains(&rule.mode));
+        let mut active: Vec<&str> = Vec::new();
+        for name in rules.flat_map(|rule| &rule.providers) {
+            if !active.iter().any(|other| is(other, name)) {
+                active.push(name);
+            }
         }
+        active
+    };
+    let active = of(&[Mode::Client, Mode::Server, Mode::ClientAndServer]);
+    // no proxy logs a request on both sides
+    let (client, server) = (of(&[Mode::Client, Mode::ClientAndServer]), of(&[Mode::Server, Mode::ClientAndServer]));
+    notes.extend(twice(&client, mesh));
+    if server != client {
+        notes.extend(twice(&server, mesh));
     }
-    notes.extend(twice(&active, mesh));
     if built_in(mesh).is_some() && !active.is_empty() && !active.iter().any(|name| is(name, BUILT_IN)) {
         notes.push(Note::hint(
             "where this applies, accessLogFile of the MeshConfig is not used: only the providers named here log",

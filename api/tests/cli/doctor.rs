@@ -165,6 +165,29 @@ fn text_formats_of_plain_envoy() {
 }
 
 #[test]
+fn filters_and_several_loggers_of_plain_envoy() {
+    let logger = |filter: &str, path: &str| {
+        format!(
+            "- filter: {filter}\n  typed_config:\n    \"@type\": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog\n    path: {path}\n"
+        )
+    };
+    let status = logger(
+        "{ status_code_filter: { comparison: { op: GE, value: { default_value: 400, runtime_key: x } } } }",
+        "/dev/stdout",
+    );
+    let cel = logger(
+        "{ extension_filter: { name: cel, typed_config: { \"@type\": type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter, expression: response.code >= 400 } } }",
+        "/dev/stdout",
+    );
+    let flags = logger("{ response_flag_filter: { flags: [NR] } }", "/dev/stdout");
+    let other = logger("", "/tmp/other.log");
+    let yaml = format!("access_log:\n{status}{cel}{flags}{other}");
+    let (out, code) = said(&[("envoy.yaml", &yaml)], &[]);
+    assert_eq!(code, Some(0));
+    insta::assert_snapshot!("doctor-envoy", out);
+}
+
+#[test]
 fn the_recommended_format_is_found_good() {
     for (flags, named) in [(vec!["format", "istio"], false), (vec!["format", "istio", "--with-query"], true)] {
         let yaml = text(&run(&flags).stdout);

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{DefaultFormat, LogFormat, MeshFormats, MeshProblem, Provider, ProviderKind};
+use super::{DefaultFormat, LogFormat, LoggerFilter, MeshFormats, MeshProblem, Provider, ProviderKind};
 
 /// Deepest value that is looked into; documents are no deeper.
 const DEEPEST: usize = 64;
@@ -18,15 +18,66 @@ fn walk(place: &str, value: &Value, depth: usize, found: &mut MeshFormats) {
     let Some(deeper) = depth.checked_sub(1) else { return };
     match value {
         Value::Object(object) => {
-            if let Some(kind) = value.get("@type").and_then(Value::as_str).and_then(kind) {
+            if let Some(kind) = logger(value) {
                 found.providers.push(provider(place, value, kind, &mut found.problems));
                 return;
             }
             object.values().for_each(|value| walk(place, value, deeper, found));
         }
-        Value::Array(items) => items.iter().for_each(|value| walk(place, value, deeper, found)),
+        Value::Array(items) => {
+            let list = found.providers.iter().filter_map(|provider| provider.list).max().map_or(0, |list| list + 1);
+            for (number, item) in (1..).zip(items) {
+                let before = found.providers.len();
+                walk(place, item, deeper, found);
+                // `AccessLog {name, filter, typed_config}`
+                let is_logger =
+                    field(item, "typed_config", "typedConfig").is_some_and(|config| logger(config).is_some());
+                if let Some(provider) = found.providers.get_mut(before).filter(|_| is_logger) {
+                    provider.filter = item.get("filter").filter(|filter| !filter.is_null()).map(filter);
+                    provider.list = Some(list);
+                    provider.place = format!("{} {}", provider.place, nth(number));
+                }
+            }
+        }
         _ => {}
     }
+}
+
+fn logger(config: &Value) -> Option<ProviderKind> {
+    config.get("@type").and_then(Value::as_str).and_then(kind)
+}
+
+fn nth(number: usize) -> String {
+    format!("#{number}")
+}
+
+/// What a filter does, if it can be said as an expression.
+fn filter(filter: &Value) -> LoggerFilter {
+    let cel = || {
+        let extension = field(filter, "extension_filter", "extensionFilter")?;
+        let config = field(extension, "typed_config", "typedConfig")?;
+        Some(LoggerFilter::Cel(config.get("expression")?.as_str()?.to_owned()))
+    };
+    let status = || {
+        let comparison = field(filter, "status_code_filter", "statusCodeFilter")?.get("comparison")?;
+        let value = field(comparison.get("value")?, "default_value", "defaultValue")?.as_u64()?;
+        let operator = match comparison.get("op").and_then(Value::as_str).unwrap_or("EQ") {
+            "GE" => ">=",
+            "LE" => "<=",
+            "EQ" => "==",
+            _ => return None,
+        };
+        // to Envoy a line without a code has the code 0
+        let missing = match operator {
+            "<=" => "!has(response.code) || ",
+            "==" if value == 0 => "!has(response.code) || ",
+            _ if value == 0 => "!has(response.code) || ",
+            _ => "",
+        };
+        Some(LoggerFilter::Cel(format!("{missing}response.code {operator} {value}")))
+    };
+    let name = || filter.as_object().and_then(|object| object.keys().next()).cloned().unwrap_or_default();
+    cel().or_else(status).unwrap_or_else(|| LoggerFilter::Other(name()))
 }
 
 fn kind(of_type: &str) -> Option<ProviderKind> {
@@ -56,7 +107,9 @@ fn provider(place: &str, config: &Value, kind: ProviderKind, problems: &mut Vec<
     let formatters = log_format.and_then(|format| format.get("formatters")).and_then(Value::as_array);
     let names = formatters.into_iter().flatten().filter_map(|formatter| formatter.get("name")?.as_str());
     let formatters = names.map(str::to_owned).collect();
-    Provider { name: None, place, kind, format, attributes, omit_empty_values: flag(omit), path, formatters }
+    let omit_empty_values = flag(omit);
+    let (filter, list) = (None, None);
+    Provider { name: None, place, kind, format, attributes, omit_empty_values, path, formatters, filter, list }
 }
 
 /// `log_format`, or the older fields beside it.

@@ -38,6 +38,8 @@ pub(super) fn mesh_config(place: &str, value: &Value, found: &mut MeshFormats) {
             omit_empty_values: false,
             path: Some(file.unwrap_or(STDOUT).to_owned()),
             formatters: Vec::new(),
+            filter: None,
+            list: None,
         });
     }
     found.providers.append(&mut providers);
@@ -115,7 +117,8 @@ fn extension_provider(
     });
     let omit_empty_values = settings.get("omitEmptyValues").and_then(Value::as_bool).unwrap_or(false);
     let formatters = Vec::new();
-    Some(Provider { name, place, kind, format, attributes, omit_empty_values, path, formatters })
+    let (filter, list) = (None, None);
+    Some(Provider { name, place, kind, format, attributes, omit_empty_values, path, formatters, filter, list })
 }
 
 fn labels<'a>(place: &str, format: &'a Value, problems: &mut Vec<MeshProblem>) -> Option<&'a Value> {

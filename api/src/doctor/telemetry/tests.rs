@@ -48,6 +48,10 @@ fn what_telemetries_hide_and_double() {
             "- providers: [ { name: one } ]\n  match: { mode: CLIENT }\n- providers: [ { name: one } ]\n  match: { mode: SERVER }",
             vec![],
         ),
+        (
+            "- providers: [ { name: one } ]\n  match: { mode: CLIENT }\n- providers: [ { name: two } ]\n  match: { mode: SERVER }",
+            vec![],
+        ),
         ("- match: { mode: SERVER }\n  disabled: true", vec!["risk it switches the inbound side off"]),
         ("- providers: [ { name: nobody } ]", vec!["wrong no extensionProviders here defines nobody"]),
         (
