@@ -16,20 +16,19 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::access_log::{self, Derived, known};
+use crate::access_log_batch::AccessLogBatch;
 use crate::batch::BatchBuilder;
 use crate::blocks::{Blocks, Line, Lines, LongLine, Piece, Place};
-use crate::coverage::Coverage;
 use crate::edge::{Edge, Edges};
 use crate::endpoints::Addresses;
 use crate::envelope::{self, At, Cut, Envelopes, Node, Opened, Record, Unwrapped, Wrong};
 use crate::format_string::is_endpoint;
-use crate::line_format::{Envelope, LineFormat, LineFormats};
+use crate::line_format::{Envelope, LineFormat};
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, Reject, RejectReason, hex};
 use crate::row::Row;
@@ -57,23 +56,6 @@ static NOBODY: Node<'static> = Node { pod: None, namespace: None, container: Non
 pub struct Decoder {
     blocks: Blocks,
     assembly: Assembly,
-}
-
-/// What decoding yielded: rows of `access_logs`, rows of `rejects`, and what the lines carried.
-#[derive(Debug, Clone)]
-pub struct AccessLogBatch {
-    /// Rows of `access_logs` ([`crate::schema::access_logs`]).
-    pub rows: RecordBatch,
-    /// Rows of `rejects` ([`crate::schema::rejects`]).
-    pub rejects: RecordBatch,
-    /// What the lines of the rows carried.
-    pub coverage: Coverage,
-    /// Which formats the lines of the rows had.
-    pub formats: LineFormats,
-    /// Lines that were not blank: rows and rejects.
-    pub lines: u64,
-    /// Bytes of these lines, line ends and blank lines between them included.
-    pub bytes: u64,
 }
 
 impl Decoder {
@@ -472,28 +454,6 @@ fn append(builder: &mut BatchBuilder, line: u64, row: &Row<'_>, derived: &Derive
     let number = builder.add_edge(&edge);
     builder.append(row, (number, edge.signals), line, (reporter, carried));
     (edge, number)
-}
-
-impl AccessLogBatch {
-    /// The same rows, with memory of their own. Texts of a decoded batch are views of its lines, all of whose bytes stay in memory with it:
-    /// right for what is read once, wrong for what is kept.
-    #[must_use]
-    pub fn compact(&self) -> AccessLogBatch {
-        let AccessLogBatch { rows, rejects, coverage, formats, lines, bytes } = self;
-        let (rows, rejects) = (crate::batch::compact(rows), crate::batch::compact(rejects));
-        let (coverage, formats) = (coverage.clone(), formats.clone());
-        AccessLogBatch { rows, rejects, coverage, formats, lines: *lines, bytes: *bytes }
-    }
-
-    fn followed_by(mut self, next: AccessLogBatch) -> AccessLogBatch {
-        self.rows = crate::batch::concat(&self.rows, &next.rows);
-        self.rejects = crate::batch::concat(&self.rejects, &next.rejects);
-        self.coverage.merge(&next.coverage);
-        self.formats.merge(&next.formats);
-        self.lines += next.lines;
-        self.bytes += next.bytes;
-        self
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! [`format`](mod@format) prints the access-log format that fills them all.
 
 mod access_log;
+mod access_log_batch;
 mod address;
 mod batch;
 mod blocks;
@@ -59,8 +60,9 @@ mod unchecked;
 mod wanted;
 mod ztunnel;
 
+pub use access_log_batch::AccessLogBatch;
 pub use coverage::{Coverage, reporters};
-pub use decoder::{AccessLogBatch, Carried, Decoder, Stretch, StretchDecoder, Stretches};
+pub use decoder::{Carried, Decoder, Stretch, StretchDecoder, Stretches};
 pub use field_map::{FieldMap, FieldMapError};
 pub use format_string::TextFormat;
 pub use json_format::JsonFormat;

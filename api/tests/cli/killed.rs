@@ -2,7 +2,7 @@
 //! once, nor what was sent again, under its key, because nobody knew what had become of it.
 //!
 //! ```sh
-//! MESHWARDEN_KILLS=200 cargo nextest run -p api --test cli killed::    # 10 in the usual run
+//! MESHWARDEN_KILLS=200 cargo test -p api --test cli killed::    # 10 in the usual run
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};

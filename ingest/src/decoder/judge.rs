@@ -1,7 +1,7 @@
 //! The fast decoder against the plain one: whatever the lines and however they are cut, rows, rejects, coverage and formats are the same.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use proptest::prelude::*;
 

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use arrow::buffer::Buffer;
 use chrono::{DateTime, Utc};
 
-use super::{AccessLogBatch, Assembly, Decoder, longest_line};
+use super::{Assembly, Decoder, longest_line};
+use crate::access_log_batch::AccessLogBatch;
 use crate::blocks::{Blocks, Lines, LongLine, Piece, Place, Position};
 use crate::envelope::Envelopes;
 use crate::options::DecodeOptions;

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use proptest::prelude::*;
@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::schema;
+use crate::{Coverage, LineFormats};
 
 const JSON: &str = r#"{"start_time":"2026-11-22T14:39:24.727Z","method":"GET","path":"/a","response_code":200,"upstream_cluster":"inbound|8080||","rbac":{"enforced_engine_result":"allowed"},"other":[1,{"x":"é"}]}"#;
 const TEXT: &str = r#"[2026-11-22T14:39:24.727Z] "GET /a HTTP/1.1" 200 - via_upstream - "-" 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80" inbound|80|| 127.0.0.6:4 10.0.0.9:80 10.0.0.1:5 - default"#;

@@ -50,8 +50,7 @@ impl Writer {
                 Backing::Folder(writer) => writer.swap(state, pick, &old, std::slice::from_ref(&new), None, now).await,
                 _ => Err(StoreError::Closed),
             };
-            let done = replaced.inspect_err(|_| drop(std::fs::remove_file(&new.path)))?;
-            if done {
+            if replaced? {
                 return Ok(Some(Compacted {
                     table: shape.name,
                     day: new.day,
@@ -107,10 +106,7 @@ impl Writer {
             retained.deleted_files = old.len() as u64;
             if !old.is_empty() {
                 let predicate = sieve.predicate(&shape, before);
-                let swapped = self.swap(state, pick, &old, &new, Some(predicate), now).await;
-                let swapped =
-                    swapped.inspect_err(|_| new.iter().for_each(|file| drop(std::fs::remove_file(&file.path))))?;
-                if !swapped {
+                if !self.swap(state, pick, &old, &new, Some(predicate), now).await? {
                     continue;
                 }
             }
@@ -121,6 +117,8 @@ impl Writer {
 
     /// Commits `new` files in the place of `old` ones; with a predicate, rows are gone with it. `false`, and nothing done: some of the old ones are not
     /// in the table any more.
+    ///
+    /// After an error the commit may have happened, so the new files stay: if nobody names them, they are removed as litter.
     async fn swap(
         &mut self,
         state: &RwLock<State>,

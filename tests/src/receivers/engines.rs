@@ -13,7 +13,7 @@ const RELEASES: [&str; 4] = ["deltalake==1.6.6", "polars==2.1.0", "duckdb==2.0.1
 /// The installed engines.
 #[derive(Clone, Debug)]
 pub struct Engines {
-    library: PathBuf,
+    packages: PathBuf,
 }
 
 impl Engines {
@@ -22,7 +22,7 @@ impl Engines {
     /// # Errors
     /// If Python or pip fails.
     pub fn install() -> Result<Self, ReceiverError> {
-        Ok(Self { library: cache::pip(&cache::folder("receivers")?, &RELEASES)? })
+        Ok(Self { packages: cache::pip(&cache::folder("receivers")?, &RELEASES)? })
     }
 
     /// What each reads in a Delta table: `{"deltalake": [rows, distinct log ids, sum of bytes_sent, {day: rows}], "polars": …, "duckdb": …}`.
@@ -31,7 +31,7 @@ impl Engines {
     /// If one of them cannot read it, or what it says is no JSON; the error holds its words.
     pub fn read(&self, table: &Path) -> Result<Value, ReceiverError> {
         let mut python = Command::new("python3");
-        python.env("PYTHONPATH", &self.library).args(["-c", include_str!("engines.py")]).arg(table);
+        python.env("PYTHONPATH", &self.packages).args(["-c", include_str!("engines.py")]).arg(table);
         let said = cache::run(&mut python, b"")?;
         Ok(serde_json::from_str(&said).unwrap_or(Value::String(said)))
     }

@@ -264,7 +264,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-/// `MESHWARDEN_SEEDS=100000 cargo nextest run --release -p ingest what_was_acknowledged`; fewer in the usual run.
+/// `MESHWARDEN_SEEDS=100000 cargo test -p ingest what_was_acknowledged`; fewer in the usual run.
 fn seeds() -> ProptestConfig {
     let cases = std::env::var("MESHWARDEN_SEEDS").map_or(600, |seeds| seeds.parse().unwrap());
     ProptestConfig { cases, ..ProptestConfig::default() }
