@@ -85,7 +85,8 @@ impl Scanned {
     /// Why an absence of findings says less than it seems to.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
-        self.incomplete().or_else(|| self.unread_lines()).or_else(|| self.blind())
+        let nothing = || (self.lines() == 0).then(|| "there was no line in what was read".to_owned());
+        self.incomplete().or_else(|| self.unread_lines()).or_else(nothing).or_else(|| self.blind())
     }
 
     /// Detections that these logs do not let see anything.

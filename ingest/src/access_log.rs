@@ -109,7 +109,7 @@ fn decode_any(
                     return Err(misfit.into());
                 }
                 fields.doubt();
-                fields.tell(Told { format: LineFormat::StringJson, ..fields.told() });
+                fields.tell(Told::new(LineFormat::StringJson, None).timeless(fields.told().timeless));
             } else if let (Some(shapes), names) = (shapes, names?) {
                 shapes.learn(line, names);
             }
@@ -118,7 +118,7 @@ fn decode_any(
             // whoever configures a format wants to hear where it does not fit
             text::parse(line, &mut fields)
                 .map_err(|refusal| configured.and_then(Result::err).map_or(refusal, Into::into))?;
-            fields.tell(Told::new(LineFormat::of_text(fields.carried()), false));
+            fields.tell(Told::new(LineFormat::of_text(fields.carried()), None));
         }
         (Some(Err(misfit)), _) => return Err(misfit.into()),
         (None, _) => {

@@ -204,6 +204,9 @@ impl Assembly {
         match self.envelopes.open(bytes, at, self.options.names()) {
             Unwrapped::Nothing => {}
             Unwrapped::Bare(node) => {
+                if node.is_nobody() && self.line_after_words(at, bytes, Pod::OfTheWords) {
+                    return;
+                }
                 // a shipper put its keys beside the record's
                 let envelope = if node.is_nobody() { Envelope::None } else { Envelope::Shipper };
                 self.plain_line(at, bytes, &Around { envelope, ..Around::nothing(&node) }, &|| Sample::of(bytes));
@@ -232,16 +235,21 @@ impl Assembly {
     /// A line that is as a whole one of a configured format. A format that begins with a free text makes one of an envelope, too: if what would be in
     /// that is of a configured format as well, it is that. A caller that writes such words gains nothing by it: what follows them is its line.
     fn configured_line(&mut self, at: At, bytes: &[u8]) {
+        if !self.line_after_words(at, bytes, Pod::OfThePath) {
+            self.plain_line(at, bytes, &Around::nothing(&NOBODY), &|| Sample::of(bytes));
+        }
+    }
+
+    /// Reads a line that stands after an envelope's words and is of a configured format; whether it is one.
+    fn line_after_words(&mut self, at: At, bytes: &[u8], pod: Pod) -> bool {
         let inner = envelope::words_before(bytes)
             .filter(|opened| access_log::is_of_a_configured_format(&opened.content, &self.options));
-        let Some(Opened { content, envelope, written, .. }) = inner else {
-            self.plain_line(at, bytes, &Around::nothing(&NOBODY), &|| Sample::of(bytes));
-            return;
-        };
-        // the pod is the path's to say: in the line a caller may have said it
-        let node = self.node_by_path(&NOBODY, envelope);
-        let around = Around { node: node.as_deref().unwrap_or(&NOBODY), envelope, written: written.as_deref() };
+        let Some(Opened { content, envelope, written, node, .. }) = inner else { return false };
+        let node = if pod == Pod::OfTheWords { node } else { Node::default() };
+        let by_path = self.node_by_path(&node, envelope);
+        let around = Around { node: by_path.as_deref().unwrap_or(&node), envelope, written: written.as_deref() };
         self.plain_line(at, &content, &around, &|| Sample::of(bytes));
+        true
     }
 
     /// Who logged a record of a container's file whose envelope does not say it.
@@ -418,6 +426,15 @@ impl Assembly {
         }
         rest
     }
+}
+
+/// Who says in which pod a line was written that stands after words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pod {
+    /// The words: nobody else writes the start of such a line.
+    OfTheWords,
+    /// The path of the file: a caller may have written the words.
+    OfThePath,
 }
 
 /// What a record came in.

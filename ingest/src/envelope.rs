@@ -33,6 +33,7 @@ use crate::reject::Refusal;
 use journal::{Ended, Journal, Step};
 pub(crate) use node::Node;
 use pieces::{Pieces, Stream};
+use prefix::Begin;
 
 /// Deepest layers that are opened: Filebeat around Fluent Bit around docker.
 const LAYERS: usize = 3;
@@ -111,11 +112,16 @@ enum Layer<'t> {
     Wrong(Refusal),
 }
 
-/// What a line would be if the words at its start were CRI's or kubectl's, and not its own: the whole of one, not a piece.
+/// What a line would be if the words at its start were those of an envelope, and not its own: the whole of one, not a piece.
 pub(crate) fn words_before(line: &[u8]) -> Option<Opened<'_>> {
     let layer = match line.first() {
-        Some(b'0'..=b'9') => prefix::timed(line),
         Some(b'[') => prefix::kubectl(line),
+        Some(b'A') => prefix::ambassador(line, Begin::Anyhow),
+        Some(b'0'..=b'9') => match prefix::timed(line) {
+            Layer::Bare(_) => prefix::stern(line, Begin::Anyhow),
+            layer => layer,
+        },
+        Some(b'a'..=b'z') => prefix::stern(line, Begin::Anyhow),
         _ => return None,
     };
     match layer {
@@ -129,7 +135,7 @@ pub(crate) fn words_before(line: &[u8]) -> Option<Opened<'_>> {
 pub(crate) struct Opened<'t> {
     pub(crate) content: Cow<'t, [u8]>,
     pub(crate) envelope: Envelope,
-    node: Node<'t>,
+    pub(crate) node: Node<'t>,
     pub(crate) written: Option<Cow<'t, str>>,
     /// Where the envelope knows pieces.
     piece: Option<Piece>,
@@ -258,12 +264,12 @@ impl Envelopes {
         match text.first() {
             Some(b'{') if self.json.are_in(text, names) => json::open(text, names),
             Some(b'[') => prefix::kubectl(text),
-            Some(b'A') => prefix::ambassador(text),
+            Some(b'A') => prefix::ambassador(text, Begin::Known),
             Some(b'0'..=b'9') => match prefix::timed(text) {
-                Layer::Bare(_) => prefix::stern(text),
+                Layer::Bare(_) => prefix::stern(text, Begin::Known),
                 layer => layer,
             },
-            Some(b'a'..=b'z') => prefix::stern(text),
+            Some(b'a'..=b'z') => prefix::stern(text, Begin::Known),
             _ => Layer::bare(),
         }
     }

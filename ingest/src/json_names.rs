@@ -27,7 +27,8 @@ pub(crate) struct JsonNames {
 struct OfFormat {
     map: FieldMap,
     labels: HashSet<String>,
-    original_path_first: bool,
+    /// Unknown of a format that nobody configured.
+    original_path_first: Option<bool>,
     /// It logs no start time.
     timeless: bool,
     /// Keys that its lines carry though they may be left out: what is not there is null.
@@ -40,8 +41,8 @@ struct OfFormat {
 #[derive(Debug, Clone)]
 pub(crate) struct LineNames<'n> {
     pub(crate) map: &'n FieldMap,
-    /// Whether the format is known to log `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path.
-    pub(crate) original_path_first: bool,
+    /// Whether the format logs `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path, if a configuration says it.
+    pub(crate) original_path_first: Option<bool>,
     /// Whether it has every label of a format that logs no start time.
     pub(crate) timeless: bool,
     /// Keys that the line carries though it may leave them out.
@@ -61,7 +62,7 @@ impl JsonNames {
         let names = |keep: &dyn Fn(&str) -> bool| format.names().filter(|name| keep(name)).map(str::to_owned).collect();
         let never_null = format.never_null();
         let required = names(&|name| !omits_empty || never_null.contains(name));
-        let (labels, original_path_first) = (names(&|_| true), format.prefers_original_path());
+        let (labels, original_path_first) = (names(&|_| true), Some(format.prefers_original_path()));
         let carries = if omits_empty { format.carries_omitting() } else { KeySet::EMPTY };
         let timeless = !format.carries().has(Key::StartTime);
         let names = OfFormat { map, labels, original_path_first, timeless, carries, required };
@@ -100,7 +101,7 @@ impl JsonNames {
             }
             None => LineNames {
                 map: own,
-                original_path_first: false,
+                original_path_first: None,
                 timeless: false,
                 carries: KeySet::EMPTY,
                 rivals: Vec::new(),
@@ -123,7 +124,7 @@ impl OfFormat {
         let of = |format: JsonFormat| OfFormat {
             map: own.clone(),
             labels: format.names().map(str::to_owned).collect(),
-            original_path_first: false,
+            original_path_first: None,
             timeless: false,
             carries: KeySet::EMPTY,
             required: format.never_null().into_iter().map(str::to_owned).collect(),

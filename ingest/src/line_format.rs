@@ -137,11 +137,12 @@ pub(crate) fn is_of_strings(strings: KeySet, dashes: KeySet) -> bool {
 }
 
 impl Told {
-    /// A line of that format; `original_path_first`: a configuration says so. Of the defaults it is known.
-    pub(crate) fn new(format: LineFormat, original_path_first: bool) -> Self {
-        use LineFormat::{IstioJson, IstioText, OlderText};
-        let by_default = matches!(format, IstioJson | IstioText | OlderText);
-        Told { format, original_path_first: original_path_first || by_default, timeless: false }
+    /// A line of that format; `original_path_first`: what its configuration says, if that is known. Of the defaults it is known, and JSON of
+    /// strings that nobody configured imitates one, or is Istio's before 1.8: both take what a caller says.
+    pub(crate) fn new(format: LineFormat, original_path_first: Option<bool>) -> Self {
+        use LineFormat::{IstioJson, IstioText, OlderText, StringJson};
+        let by_default = matches!(format, IstioJson | IstioText | OlderText | StringJson);
+        Told { format, original_path_first: original_path_first.unwrap_or(by_default), timeless: false }
     }
 }
 
@@ -154,7 +155,7 @@ impl Told {
 
 impl Default for Told {
     fn default() -> Self {
-        Told::new(LineFormat::OtherJson, false)
+        Told::new(LineFormat::OtherJson, None)
     }
 }
 

@@ -11,10 +11,11 @@
 //! * Names and everything around a value stay byte for byte, so that an investigation sees which parameter was sent, and that it was not empty
 //!   (an empty value stays empty).
 //! * What a name is: it is percent-decoded (as often as it is encoded), upper and lower case are alike, `-` and `_` do not count
-//!   (`access-token`, `accessToken`), and of `user[password]` or `user.password` the innermost part counts.
+//!   (`access-token`, `accessToken`), nor do digits at the end (`password2`), and of `user[password]` or `user.password` the innermost part counts.
 //! * Where it may stand: in a query, a fragment or `;matrix=parameters` of a path, also in those of a URL that is itself percent-encoded within
 //!   a parameter (`next=%2Fcb%3Fcode%3D7`).
-//! * A JWT is told by its shape: `eyJ` starts the base64url of `{"`. So is one whose dots are percent-encoded.
+//! * A JWT is told by its shape: `eyJ` starts the base64url of `{"`, and a header with blanks or line breaks before its first name starts as one of
+//!   a few others. So is one whose dots are percent-encoded.
 //!
 //! Invariants: nothing is added where nothing was found (the value comes back borrowed); redacting twice is redacting once; time is linear in
 //! the length, whatever the bytes. Absent on purpose: secrets in path segments, and in JSON within a JSON string.
@@ -45,7 +46,7 @@ const JWT: &str = "[redacted-jwt]";
 /// URL a key. Names that mostly mean something else are not, for a redacted value is one that no detection can read and no analyst can compare:
 /// `key`, `id`, `state`, `nonce`, `user`, `email`, `sid`, `ticket`, `hash`, `page_token` and `X-Amz-Credential` (an id) are left alone.
 /// `code` is here, though it may be a country: an authorization code in a redirect is what Istio's default formats leak most.
-const DEFAULT_NAMES: [&str; 74] = [
+const DEFAULT_NAMES: [&str; 80] = [
     // tokens
     "token",
     "access_token",
@@ -60,9 +61,13 @@ const DEFAULT_NAMES: [&str; 74] = [
     "csrf_token",
     "xsrf_token",
     "oauth_token",
+    "user_token",
+    "sso_token",
     "jwt",
     // what an OAuth, OpenID Connect or SAML login passes through the browser
     "code",
+    "auth_code",
+    "authorization_code",
     "code_verifier",
     "device_code",
     "user_code",
@@ -82,6 +87,8 @@ const DEFAULT_NAMES: [&str; 74] = [
     "old_password",
     "current_password",
     "confirm_password",
+    "password_confirm",
+    "repeat_password",
     "password_confirmation",
     "otp",
     "totp",
@@ -157,8 +164,8 @@ impl Redaction {
         Redaction { names: None }
     }
 
-    /// JWTs and the values of these parameters (and members of JSON) are replaced, no others. Upper and lower case, `-` and `_` are alike;
-    /// of `user[password]` the innermost part counts. To add to the default, chain its [`names`](Redaction::names).
+    /// JWTs and the values of these parameters (and members of JSON) are replaced, no others. Upper and lower case, `-` and `_` are alike, and
+    /// digits at the end do not count; of `user[password]` the innermost part does. To add to the default, chain its [`names`](Redaction::names).
     pub fn with_names<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
         Redaction { names: Some(Names::new(names.into_iter().map(Into::into).collect())) }
     }

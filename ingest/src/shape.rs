@@ -52,7 +52,7 @@ struct Shape {
     keys: Vec<ShapeKey>,
     layout: Layout,
     /// Of the format by whose names it is read.
-    original_path_first: bool,
+    original_path_first: Option<bool>,
     /// Keys that its lines carry though they may leave them out.
     carries: KeySet,
 }

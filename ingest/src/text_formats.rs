@@ -144,7 +144,7 @@ impl Compiled {
         Compiled {
             carries: format.carries(),
             never_empty: None,
-            told: Told::new(line_format, format.prefers_original_path()).timeless(format.is_timeless()),
+            told: Told::new(line_format, Some(format.prefers_original_path())).timeless(format.is_timeless()),
             layout,
             feeds,
             format,
@@ -195,7 +195,7 @@ pub(crate) fn plain<'a>(
                 continue;
             }
         };
-        let told = Told::new(LineFormat::ConfiguredText, format.prefers_original_path());
+        let told = Told::new(LineFormat::ConfiguredText, Some(format.prefers_original_path()));
         fields.tell(told.timeless(format.is_timeless()));
         fields.carry(format.carries());
         for (target, span) in format.targets().iter().zip(spans) {

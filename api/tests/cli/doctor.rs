@@ -181,7 +181,16 @@ fn filters_and_several_loggers_of_plain_envoy() {
     );
     let flags = logger("{ response_flag_filter: { flags: [NR] } }", "/dev/stdout");
     let other = logger("", "/tmp/other.log");
-    let yaml = format!("access_log:\n{status}{cel}{flags}{other}");
+    let of_code = |op: &str, code: u16| {
+        format!(
+            "{{ status_code_filter: {{ comparison: {{ op: {op}, value: {{ default_value: {code}, runtime_key: x }} }} }} }}"
+        )
+    };
+    let either = format!("{{ or_filter: {{ filters: [{}, {}] }} }}", of_code("EQ", 0), of_code("GE", 400));
+    let both = format!("{{ and_filter: {{ filters: [{either}, {{ not_health_check_filter: {{}} }}] }} }}");
+    let unknown = format!("{{ and_filter: {{ filters: [{either}, {{ runtime_filter: {{}} }}] }} }}");
+    let (both, unknown) = (logger(&both, "/tmp/both.log"), logger(&unknown, "/tmp/unknown.log"));
+    let yaml = format!("access_log:\n{status}{cel}{flags}{other}{both}{unknown}");
     let (out, code) = said(&[("envoy.yaml", &yaml)], &[]);
     assert_eq!(code, Some(0));
     insta::assert_snapshot!("doctor-envoy", out);

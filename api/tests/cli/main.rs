@@ -168,6 +168,11 @@ fn exit_codes_tell_what_happened() {
         (vec!["scan", &sample, "--detections", "/no/such/folder"], 2, "/no/such/folder"),
         (vec!["scan", "/no/such/file"], 3, "/no/such/file"),
         (vec!["scan", &path("empty.log")], 3, "nothing readable"),
+        (
+            vec!["scan", &path("empty.log")],
+            3,
+            "No all-clear: nothing was found, but not everything was looked at: there was no line",
+        ),
         (vec!["scan", &path("noise.log")], 3, "nothing readable"),
         (vec!["sql", "SELECT 1"], 2, "--from"),
         (vec!["sql", "DROP TABLE access_logs", "--from", &sample], 2, "only SELECT"),

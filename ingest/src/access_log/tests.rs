@@ -203,6 +203,19 @@ fn an_identity_of_a_failed_handshake_is_a_claim() {
     );
 }
 
+/// Both defaults that wrote such lines, Istio's JSON before 1.8 and a template of its text, log `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%`.
+#[test]
+fn the_path_of_old_json_is_a_claim() {
+    let line = |status: &str| {
+        format!(
+            r#"{{"start_time":"2020-12-08T03:24:22.162Z","response_code":"200","method":"GET","path":"/a","upstream_cluster":"inbound|80|http|a.b.svc.cluster.local","route_name":"default","downstream_remote_address":"10.0.1.38:41142"{status}}}"#
+        )
+    };
+    check(&line(r#","istio_policy_status":"-""#), &["path=/a", "claims=path"]);
+    check(&line(""), &["claims=path"]);
+    check(&line("").replace(r#""200""#, "200").replace("default", "d"), &["claims="]);
+}
+
 /// A format without the keys that tell a listener's line from a connection's.
 #[test]
 fn an_identity_that_no_proxy_dealt_with_is_a_claim() {

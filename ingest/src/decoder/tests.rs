@@ -350,9 +350,13 @@ fn an_envelope_is_no_field_of_a_format_that_begins_with_a_free_text() {
     ] {
         let mut options = DecodeOptions::default();
         options.add_text_format(crate::TextFormat::compile(format).unwrap());
-        let prefixed = format!("[pod/other-1/istio-proxy] {line}");
         let timeless = !format.contains("START_TIME");
-        let lines = [cri(line), cri(line), if timeless { cri(line) } else { prefixed.clone() }];
+        let words = ["[pod/other-1/istio-proxy] ", "other-1 istio-proxy ", "shop other-1 istio-proxy ", "ACCESS "];
+        let mut lines = vec![cri(line), cri(line)];
+        if !timeless {
+            lines.extend(words.map(|words| format!("{words}{line}")));
+        }
+        let count = lines.len();
         for decoder in [Decoder::new, Decoder::reference] {
             let mut decoder = decoder(Arc::new(options.clone()), path.to_owned(), DateTime::UNIX_EPOCH);
             decoder.push(lines.join("\n").as_bytes());
@@ -361,12 +365,36 @@ fn an_envelope_is_no_field_of_a_format_that_begins_with_a_free_text() {
                 let column = batch.rows.column_by_name(name).unwrap().as_string_view();
                 column.iter().map(|text| text.unwrap_or("-").to_owned()).collect::<Vec<_>>()
             };
-            assert_eq!(batch.rows.num_rows(), 3, "{format}\n{:?}", batch.rejects);
-            assert_eq!((text("method"), text("path")), (vec!["GET".to_owned(); 3], vec!["/x".to_owned(); 3]));
+            assert_eq!(batch.rows.num_rows(), count, "{format}\n{:?}", batch.rejects);
+            assert_eq!((text("method"), text("path")), (vec!["GET".to_owned(); count], vec!["/x".to_owned(); count]));
             // a caller may have said whose line it is
-            let last = if timeless { "orders-7d9f-x" } else { "-" };
-            assert_eq!(text("node_pod"), ["orders-7d9f-x", "orders-7d9f-x", last]);
+            let pods = text("node_pod");
+            assert!(pods.iter().take(2).all(|pod| pod == "orders-7d9f-x"), "{pods:?}");
+            assert!(pods.iter().skip(2).all(|pod| pod == "-"), "{pods:?}");
         }
+    }
+}
+
+/// Where no free text begins the format, a caller cannot have written the words.
+#[test]
+fn words_before_a_line_of_another_format_tell_its_pod() {
+    let mut options = DecodeOptions::default();
+    options.add_text_format(crate::TextFormat::compile("<%RESPONSE_CODE%> %REQ(:PATH)% %START_TIME%").unwrap());
+    let line = "<403> /x 2022-09-08T12:51:05.123Z";
+    let lines = ["[pod/a-1/istio-proxy] ", "a-1 istio-proxy ", "shop a-1 istio-proxy ", "ACCESS ", "a-1 nginx "];
+    let input = lines.map(|words| format!("{words}{line}")).join("\n");
+    for decoder in [Decoder::new, Decoder::reference] {
+        let mut decoder = decoder(Arc::new(options.clone()), "in".to_owned(), DateTime::UNIX_EPOCH);
+        decoder.push(input.as_bytes());
+        let batch = decoder.finish().unwrap();
+        let pods = batch.rows.column_by_name("node_pod").unwrap().as_string_view().clone();
+        assert_eq!(
+            pods.iter().collect::<Vec<_>>(),
+            [Some("a-1"), Some("a-1"), Some("a-1"), None],
+            "{:?}",
+            batch.rejects
+        );
+        assert_eq!(batch.rejects.num_rows(), 1);
     }
 }
 

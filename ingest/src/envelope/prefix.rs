@@ -53,23 +53,39 @@ pub(super) fn kubectl(line: &[u8]) -> Layer<'_> {
     }
 }
 
-/// Two or three names, then the start of a record.
-pub(super) fn stern(line: &[u8]) -> Layer<'_> {
+/// How the record in an envelope of weak words begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// As JSON and the default formats do.
+    Known,
+    /// Anyhow: the mesh has a format of its own. The words have to say more, then.
+    Anyhow,
+}
+
+/// The container that logs for a pod, a gateway or a waypoint of Istio's.
+const PROXY: &str = "istio-proxy";
+
+/// Two or three names, then the start of a record; before a record of any kind the last name has to be that of Istio's container.
+pub(super) fn stern(line: &[u8], begin: Begin) -> Layer<'_> {
+    let is_last = |container: &str, rest: &[u8]| match begin {
+        Begin::Known => begins_record(rest),
+        Begin::Anyhow => container == PROXY,
+    };
     let Some((first, rest)) = word(line) else { return Layer::bare() };
     let Some((second, rest)) = word(rest) else { return Layer::bare() };
-    if begins_record(rest) {
+    if is_last(second, rest) {
         return Layer::Opened(opened(rest, node(None, first, second)));
     }
     match word(rest) {
-        Some((third, rest)) if begins_record(rest) => Layer::Opened(opened(rest, node(Some(first), second, third))),
+        Some((third, rest)) if is_last(third, rest) => Layer::Opened(opened(rest, node(Some(first), second, third))),
         _ => Layer::bare(),
     }
 }
 
-/// `ACCESS [...`.
-pub(super) fn ambassador(line: &[u8]) -> Layer<'_> {
+/// `ACCESS [...`, or `ACCESS` before a record of any kind.
+pub(super) fn ambassador(line: &[u8], begin: Begin) -> Layer<'_> {
     match line.strip_prefix(b"ACCESS ") {
-        Some(rest) if rest.starts_with(b"[") => Layer::Opened(opened(rest, Node::default())),
+        Some(rest) if begin == Begin::Anyhow || rest.starts_with(b"[") => Layer::Opened(opened(rest, Node::default())),
         _ => Layer::bare(),
     }
 }

@@ -33,7 +33,8 @@ fn walk(place: &str, value: &Value, depth: usize, found: &mut MeshFormats) {
                 let is_logger =
                     field(item, "typed_config", "typedConfig").is_some_and(|config| logger(config).is_some());
                 if let Some(provider) = found.providers.get_mut(before).filter(|_| is_logger) {
-                    provider.filter = item.get("filter").filter(|filter| !filter.is_null()).map(filter);
+                    provider.filter =
+                        item.get("filter").filter(|filter| !filter.is_null()).map(|value| filter(value, DEEPEST));
                     provider.list = Some(list);
                     provider.place = format!("{} {}", provider.place, nth(number));
                 }
@@ -52,11 +53,18 @@ fn nth(number: usize) -> String {
 }
 
 /// What a filter does, if it can be said as an expression.
-fn filter(filter: &Value) -> LoggerFilter {
+fn filter(filter: &Value, depth: usize) -> LoggerFilter {
+    let name = || filter.as_object().and_then(|object| object.keys().next()).cloned().unwrap_or_default();
+    expression(filter, depth).map_or_else(|| LoggerFilter::Other(name()), LoggerFilter::Cel)
+}
+
+/// The CEL expression that lets the same lines through.
+fn expression(filter: &Value, depth: usize) -> Option<String> {
+    let deeper = depth.checked_sub(1)?;
     let cel = || {
         let extension = field(filter, "extension_filter", "extensionFilter")?;
         let config = field(extension, "typed_config", "typedConfig")?;
-        Some(LoggerFilter::Cel(config.get("expression")?.as_str()?.to_owned()))
+        Some(config.get("expression")?.as_str()?.to_owned())
     };
     let status = || {
         let comparison = field(filter, "status_code_filter", "statusCodeFilter")?.get("comparison")?;
@@ -74,10 +82,19 @@ fn filter(filter: &Value) -> LoggerFilter {
             _ if value == 0 => "!has(response.code) || ",
             _ => "",
         };
-        Some(LoggerFilter::Cel(format!("{missing}response.code {operator} {value}")))
+        Some(format!("{missing}response.code {operator} {value}"))
     };
-    let name = || filter.as_object().and_then(|object| object.keys().next()).cloned().unwrap_or_default();
-    cel().or_else(status).unwrap_or_else(|| LoggerFilter::Other(name()))
+    // a probe of Envoy's health checker is nothing that a detection wants
+    let not_a_probe = || field(filter, "not_health_check_filter", "notHealthCheckFilter").map(|_| "true".to_owned());
+    let joined = |snake, camel, operator: &str| {
+        let filters = field(filter, snake, camel)?.get("filters")?.as_array()?;
+        let each: Option<Vec<String>> =
+            filters.iter().map(|filter| Some(format!("({})", expression(filter, deeper)?))).collect();
+        each.filter(|each| !each.is_empty()).map(|each| each.join(operator))
+    };
+    let all = || joined("and_filter", "andFilter", " && ");
+    let any = || joined("or_filter", "orFilter", " || ");
+    cel().or_else(status).or_else(not_a_probe).or_else(all).or_else(any)
 }
 
 fn kind(of_type: &str) -> Option<ProviderKind> {
@@ -103,7 +120,13 @@ fn provider(place: &str, config: &Value, kind: ProviderKind, problems: &mut Vec<
     };
     let flag = |value: Option<&Value>| value.and_then(Value::as_bool).unwrap_or(false);
     let omit = log_format.and_then(|format| field(format, "omit_empty_values", "omitEmptyValues"));
-    let path = config.get("path").and_then(Value::as_str).map(str::to_owned);
+    let of_type = config.get("@type").and_then(Value::as_str).unwrap_or_default();
+    let path = match of_type.rsplit('.').next() {
+        Some("StdoutAccessLog") => Some("/dev/stdout"),
+        Some("StderrAccessLog") => Some("/dev/stderr"),
+        _ => config.get("path").and_then(Value::as_str),
+    };
+    let path = path.map(str::to_owned);
     let formatters = log_format.and_then(|format| format.get("formatters")).and_then(Value::as_array);
     let names = formatters.into_iter().flatten().filter_map(|formatter| formatter.get("name")?.as_str());
     let formatters = names.map(str::to_owned).collect();

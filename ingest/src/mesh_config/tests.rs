@@ -216,6 +216,7 @@ static_resources:
     assert!(matches!(elsewhere.problems[..], [MeshProblem::FormatElsewhere { .. }]));
     let others = r#"
 - "@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog
+- "@type": type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StderrAccessLog
 - "@type": type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig
 - "@type": type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig
 - "@type": type.googleapis.com/envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig
@@ -227,6 +228,7 @@ static_resources:
         shown(&parse(others)),
         [
             "- File EnvoyText",
+            "- File EnvoyText to /dev/stderr",
             "- HttpAls protobuf",
             "- TcpAls protobuf",
             r#"- OpenTelemetry text %PROTOCOL% with {"k":"%DURATION%"}"#,

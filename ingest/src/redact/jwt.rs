@@ -15,6 +15,10 @@ use super::splice::splice;
 
 /// How the base64url of `{"` starts.
 const START: &[u8] = b"eyJ";
+/// The same with white space before the quote: a line break and a blank, a tab or the quote; a carriage return; a blank and one of the four.
+const INDENTED: [&[u8]; 7] = [b"ewog", b"ewoJ", b"ewoi", b"ew0K", b"eyAi", b"eyAg", b"eyAK"];
+/// Shortest header of which that is believed: base64url of `{ "alg":"none"}`. A shorter one may be a name with dots.
+const SHORTEST_INDENTED: usize = 20;
 /// Parts of an encrypted token beyond the three that every token has.
 const MORE_PARTS: usize = 2;
 
@@ -28,11 +32,9 @@ fn tokens(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
-            // of the three letters the `J` is the rare one
-            at += memchr::memchr(b'J', text.get(at..)?)? + 1;
-            let Some(start) = at.checked_sub(START.len()).filter(|start| text.get(*start..at) == Some(START)) else {
-                continue;
-            };
+            at += memchr::memchr2(b'y', b'w', text.get(at..)?)? + 1;
+            // the second letter of each
+            let Some(start) = at.checked_sub(2).filter(|start| starts(text, *start)) else { continue };
             match token_end(text, start) {
                 Ok(end) => {
                     at = end;
@@ -42,6 +44,14 @@ fn tokens(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
             }
         }
     })
+}
+
+/// Whether a token's header may start there.
+#[inline]
+fn starts(text: &[u8], at: usize) -> bool {
+    let rest = text.get(at..).unwrap_or_default();
+    rest.starts_with(START)
+        || INDENTED.into_iter().any(|start| rest.starts_with(start)) && part_end(text, at) - at >= SHORTEST_INDENTED
 }
 
 /// Where the token that may start here ends, or up to where there is none: whatever starts before that lacks the same dot.

@@ -3,7 +3,7 @@
 //! ```text
 //! user%5BPass-Word%5D ──decode──▶ user[Pass-Word] ──innermost part, lower case, no - and _──▶ password
 //! ```
-//! Empty parts and numbers are passed over: of `password[]` and `password[0]` the part `password` counts.
+//! Empty parts and numbers are passed over: of `password[]` and `password[0]` the part `password` counts. So are digits at the end: `password2`.
 
 use super::params::{Sign, sign};
 
@@ -65,6 +65,14 @@ impl Names {
     /// Whether the value of a parameter of that name is a secret.
     #[inline]
     pub(super) fn parameter(&self, name: &[u8]) -> bool {
+        self.is_known(name) || {
+            let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+            digits > 0 && name.get(..name.len() - digits).is_some_and(|name| self.is_known(name))
+        }
+    }
+
+    #[inline]
+    fn is_known(&self, name: &[u8]) -> bool {
         match plain_length(name) {
             Some(length) => {
                 self.of_length(length).any(|known| same(known, name))

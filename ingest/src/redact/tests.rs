@@ -63,6 +63,11 @@ fn parameters_of_urls() {
         ("/?token%3Da%26b", "/?token%3D[redacted]%26b"),
         // nothing to hide
         ("/?token=&x=1", "/?token=&x=1"),
+        (
+            "/?password1=a&new_password2=b&c%6Fde1=c",
+            "/?password1=[redacted]&new_password2=[redacted]&c%6Fde1=[redacted]",
+        ),
+        ("/?auth_code=a&authorizationCode=b&sha256=c", "/?auth_code=[redacted]&authorizationCode=[redacted]&sha256=c"),
         ("/?token=[redacted]", "/?token=[redacted]"),
         (
             "/?userPassword=a&page_token=b&new-api-key=c",
@@ -93,6 +98,13 @@ fn tokens_by_their_shape() {
         (format!("a{TOKEN},{TOKEN}"), "a[redacted-jwt],[redacted-jwt]"),
         ("eyJhbGciOiJub25lIn0.e30.".to_owned(), "[redacted-jwt]"),
         ("eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn.json".to_owned(), "[redacted-jwt].json"),
+        // headers with white space
+        ("/a?x=ewogICJhbGciOiAibm9uZSIKfQ.e30.c2ln".to_owned(), "/a?x=[redacted-jwt]"),
+        (
+            "/a?x=ew0KICJhbGciOiAibm9uZSIKfQ.e30.&y=eyAiYWxnIjoibm9uZSJ9.e30.".to_owned(),
+            "/a?x=[redacted-jwt]&y=[redacted-jwt]",
+        ),
+        ("/a?x=ewog.tar.gz&y=eyAi.x.y".to_owned(), "/a?x=ewog.tar.gz&y=eyAi.x.y"),
         // two tokens one behind the other half of a third
         (format!("eyJa/eyJb.c/{TOKEN}"), "eyJa/eyJb.c/[redacted-jwt]"),
         ("eyJa.b eyJ J yJ eyJ. EYJA.b.c".to_owned(), "eyJa.b eyJ J yJ eyJ. EYJA.b.c"),
