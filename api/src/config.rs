@@ -11,6 +11,8 @@
 //!
 //! [store]
 //! min_free_bytes = 536870912        # of the data's volume: with less left, ingest is refused
+//! flush_seconds = 30                # how old rows get before other engines see them in the tables
+//! keep_old_files_seconds = 3600     # of files that no table names any more: queries may still read them
 //!
 //! [retention]                       # see the README, also for holds
 //! access_logs_days = 400
@@ -28,6 +30,7 @@ mod retention;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use query::store::Retention;
 use retention::RetentionToml;
@@ -48,6 +51,10 @@ pub struct Config {
     pub max_seconds: Option<u64>,
     /// Bytes that stay free on the data's volume.
     pub min_free_bytes: Option<u64>,
+    /// How old rows get before they are in the tables on disk.
+    pub flush_every: Option<Duration>,
+    /// How long files stay that no table names.
+    pub keep_old_files: Option<Duration>,
     /// How long rows are kept.
     pub retention: Retention,
     /// Other JSON key → key of the recommended format.
@@ -115,6 +122,8 @@ struct SqlToml {
 #[serde(deny_unknown_fields, default)]
 struct StoreToml {
     min_free_bytes: Option<u64>,
+    flush_seconds: Option<u64>,
+    keep_old_files_seconds: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -137,6 +146,11 @@ impl Config {
             toml::from_str(&text).map_err(|error| wrong(config::ConfigError::toml(&text, &error)))?;
         let ConfigToml { http, sql, store, retention, decode, sinks, retry_scale } = wire;
         let retention = retention.check().map_err(|reason| ConfigError::Value { file: name.clone(), reason })?;
+        if store.flush_seconds == Some(0) {
+            let reason =
+                "store.flush_seconds = 0: rows cannot be written before they are there; write at least 1".to_owned();
+            return Err(ConfigError::Value { file: name, reason });
+        }
         let deliver = match sinks.is_empty() {
             true => None,
             false => Some(config::Config::check(sinks, retry_scale, folder, &Machine).map_err(wrong)?),
@@ -148,6 +162,8 @@ impl Config {
             max_seconds: sql.max_seconds,
             retention,
             min_free_bytes: store.min_free_bytes,
+            flush_every: store.flush_seconds.map(Duration::from_secs),
+            keep_old_files: store.keep_old_files_seconds.map(Duration::from_secs),
             fields: decode.fields,
             deliver,
         })

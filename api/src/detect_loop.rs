@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  rows came in ─▶ wake ─▶ (200 ms, more rows) ─▶ round of detection ─▶ findings + feed
-//!                                  every 30 s, or when much is in memory ─▶ flush
+//!                        every 30 s (flush_seconds), or when much is in memory ─▶ flush
 //!  GET /findings ─▶ catch_up ─▶ the same round, awaited
 //! ```
 //! A round runs in a task of its own: it takes the list of touched windows out of the core, and a caller that goes away half-way (a client
@@ -24,8 +24,8 @@ use crate::intake::Intake;
 const GATHER: Duration = Duration::from_millis(200);
 /// How long after a failed round the next one is tried.
 const RETRY: Duration = Duration::from_secs(5);
-/// How often rows in memory are written to disk, however few they are.
-const FLUSH_EVERY: Duration = Duration::from_secs(30);
+/// How often rows in memory are written to disk, however few they are, if nobody says otherwise.
+pub(crate) const FLUSH_EVERY: Duration = Duration::from_secs(30);
 
 /// Brings the findings up to date. Cheap to clone; clones are one.
 #[derive(Clone)]
@@ -100,10 +100,10 @@ impl Detector {
         Ok(())
     }
 
-    /// Runs until `shutdown`, then does one last round.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    /// Runs until `shutdown`, then does one last round. Rows are on disk after `flush_every`, or before.
+    pub async fn run(self, flush_every: Duration, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
-        let mut flush_at = Instant::now() + FLUSH_EVERY;
+        let mut flush_at = Instant::now() + flush_every;
         // what a process before this one left over
         let mut retry_at = (!self.0.core.is_up_to_date()).then(Instant::now);
         loop {
@@ -124,7 +124,7 @@ impl Detector {
             let due = Instant::now() >= flush_at;
             if due || self.0.core.store().wants_flush() {
                 self.flush().await;
-                flush_at = Instant::now() + FLUSH_EVERY;
+                flush_at = Instant::now() + flush_every;
             }
         }
         self.round_or_log().await;

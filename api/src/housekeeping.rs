@@ -17,11 +17,11 @@ use crate::detect_loop::with_causes;
 const EVERY: Duration = Duration::from_secs(60);
 /// How often rows may get too old: a day is deleted within these hours.
 const RETAIN_EVERY: Duration = Duration::from_secs(6 * 3600);
-/// How long a file stays that no table names: queries may still read it, and other processes that opened the table before.
-const GRACE: Duration = Duration::from_secs(3600);
+/// How long a file stays that no table names, if nobody says otherwise: queries may still read it, and other processes that opened the table before.
+pub(crate) const KEEP_OLD_FILES: Duration = Duration::from_secs(3600);
 
 /// Runs until it is dropped.
-pub(crate) async fn run(core: Arc<Core>, retention: Retention, clock: Arc<dyn Clock>) {
+pub(crate) async fn run(core: Arc<Core>, retention: Retention, keep_old_files: Duration, clock: Arc<dyn Clock>) {
     let store = core.store();
     let mut retain_at = Instant::now();
     loop {
@@ -47,7 +47,7 @@ pub(crate) async fn run(core: Arc<Core>, retention: Retention, clock: Arc<dyn Cl
                 }
             }
         }
-        if let Err(error) = store.vacuum(GRACE).await {
+        if let Err(error) = store.vacuum(keep_old_files).await {
             tracing::warn!(error = %with_causes(&error), "files that nobody needs could not be removed");
         }
         tokio::time::sleep(EVERY).await;

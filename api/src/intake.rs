@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ingest::crash;
 use ingest::journal::{Idempotency, Journal, JournalError, Kept, Label, Payload, Recovery};
 use ingest::{AccessLogBatch, DecodeOptions, Decoder};
 use query::{Core, CoreError};
@@ -174,6 +175,7 @@ impl Intake {
             })
         });
         let (journal, recovery) = opening.await?.map_err(Arc::new)?;
+        crash::at("journal", "replayed");
         let turns = Turns::after(journal.last());
         let intake = Self {
             core,
@@ -248,6 +250,7 @@ impl Intake {
     /// If the keys cannot be kept: then the journal forgets nothing, and the next time is as good.
     pub async fn forget(&self, covered: u64) -> Result<(), KeysError> {
         self.keys.keep(covered).await?;
+        crash::at("keys", "kept");
         if let Some(kept) = &self.kept {
             kept.journal.forget(covered);
         }
@@ -333,6 +336,7 @@ impl Taken {
             }
         };
         batches.iter().for_each(&mut each);
+        crash::at("ingest", "taken");
         Ok(())
     }
 }

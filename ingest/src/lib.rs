@@ -17,6 +17,8 @@ mod batch;
 mod blocks;
 mod cluster;
 mod coverage;
+#[doc(hidden)]
+pub mod crash;
 mod decoder;
 mod destination_service;
 mod edge;

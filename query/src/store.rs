@@ -28,6 +28,7 @@ mod cold;
 mod compact;
 mod coverage;
 mod delta;
+mod durable;
 mod error;
 mod flush;
 mod folder;

@@ -22,9 +22,9 @@ use super::error::{CliError, Exit};
 use super::signals::{ENDED, Signals};
 use crate::config::Config;
 use crate::deliver::Deliverer;
-use crate::detect_loop::Detector;
+use crate::detect_loop::{Detector, FLUSH_EVERY};
 use crate::feed::CoreFeed;
-use crate::housekeeping;
+use crate::housekeeping::{self, KEEP_OLD_FILES};
 use crate::http::{self, AppState, DeliveryCount, HttpConfig, Metrics, TOKEN_VARIABLE, Token};
 use crate::intake::{Intake, IntakeError};
 use crate::render;
@@ -60,8 +60,10 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
     render::say(format_args!("meshwarden: data in {}", args.data.display()));
     let (intake, recovery) = Intake::open(core.clone(), decode, &args.data, config.min_free_bytes).await?;
     say_recovered(&recovery);
-    let tidying = tokio::spawn(housekeeping::run(core.clone(), config.retention, clock.clone()));
-    serve(intake.clone(), clock, http, listener, deliverer.clone()).await?;
+    let keep_old_files = config.keep_old_files.unwrap_or(KEEP_OLD_FILES);
+    let tidying = tokio::spawn(housekeeping::run(core.clone(), config.retention, keep_old_files, clock.clone()));
+    let flush_every = config.flush_every.unwrap_or(FLUSH_EVERY);
+    serve(intake.clone(), clock, http, listener, deliverer.clone(), flush_every).await?;
     tidying.abort();
     if let Some(deliverer) = deliverer {
         deliverer.stop().await;
@@ -86,7 +88,7 @@ pub(super) async fn demo(
         Ok(listener) => listener,
         Err(_) => bind(SocketAddr::new(listen.ip(), 0)).await?,
     };
-    serve(Intake::in_memory(core, decode).await?, clock, http, listener, None).await
+    serve(Intake::in_memory(core, decode).await?, clock, http, listener, None, FLUSH_EVERY).await
 }
 
 /// What a crash left behind.
@@ -127,6 +129,7 @@ async fn serve(
     config: HttpConfig,
     listener: TcpListener,
     deliverer: Option<Arc<Deliverer>>,
+    flush_every: Duration,
 ) -> Result<(), CliError> {
     let (stop, stopped) = watch::channel(false);
     // before anybody is told that it runs: who was told may end it at once
@@ -136,7 +139,7 @@ async fn serve(
     let drained = Arc::new(tokio::sync::Notify::new());
     let detecting = {
         let drained = drained.clone();
-        tokio::spawn(detector.clone().run(async move { drained.notified().await }))
+        tokio::spawn(detector.clone().run(flush_every, async move { drained.notified().await }))
     };
     let address = listener.local_addr().map_err(|source| CliError::Listen { listen: config.listen, source })?;
     let guarded = if config.token.is_some() { ", with the token" } else { "" };

@@ -19,7 +19,7 @@ const SENDERS: usize = 4;
 
 /// What senders know.
 #[derive(Default)]
-struct Known {
+pub(super) struct Known {
     acknowledged: Mutex<BTreeSet<String>>,
     sent: Mutex<BTreeSet<String>>,
     /// Payloads under keys whose fate is not known: their ids and their body.
@@ -28,17 +28,32 @@ struct Known {
     again: AtomicUsize,
 }
 
+impl Known {
+    pub(super) fn sent(&self, ids: &[String]) {
+        self.sent.lock().unwrap().extend(ids.iter().cloned());
+    }
+
+    pub(super) fn acknowledged(&self, ids: &[String]) {
+        self.acknowledged.lock().unwrap().extend(ids.iter().cloned());
+    }
+}
+
 /// A line whose content follows from its id.
 pub(super) fn line(id: &str, number: u64) -> String {
-    let time =
-        chrono::DateTime::from_timestamp_micros(1_795_435_200_000_000 + i64::try_from(number).unwrap() * 1000).unwrap();
+    line_at(id, 1_795_435_200_000_000 + i64::try_from(number).unwrap() * 1000, number)
+}
+
+/// The same, of another time, µs.
+pub(super) fn line_at(id: &str, micros: i64, number: u64) -> String {
+    let time = chrono::DateTime::from_timestamp_micros(micros).unwrap();
     format!(
         r#"{{"start_time":"{}","method":"GET","path":"/{id}","protocol":"HTTP/1.1","response_code":403,"response_flags":"-","response_code_details":"rbac_access_denied_matched_policy[ns[a]-policy[b]-rule[0]]","bytes_received":0,"bytes_sent":{number},"duration":1,"request_id":"{id}","authority":"api","upstream_cluster":"inbound|8080||","downstream_local_address":"10.0.0.2:8080","downstream_remote_address":"10.0.0.1:4000"}}"#,
         time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
     )
 }
 
-fn send(address: &str, round: usize, sender: usize, known: &Known, stop: &AtomicBool) {
+/// Sends until it is told to stop, or nobody can be reached.
+pub(super) fn send(address: &str, round: usize, sender: usize, known: &Known, stop: &AtomicBool) {
     for request in 0_u64.. {
         if stop.load(Ordering::Relaxed) {
             return;
@@ -102,8 +117,8 @@ fn life(folder: &Path, round: usize, known: &Known, wait: Duration, end: impl Fn
     started
 }
 
-/// Reads the tables, and compares them with what the senders know; says the figures.
-fn check(folder: &Path, known: Known, what: &str) {
+/// Reads the tables of a folder at rest, and compares them with what the senders know; says the figures.
+pub(super) fn check(folder: &Path, known: Known, what: &str) {
     let data = folder.to_str().unwrap();
     let asked =
         super::run(&["sql", "SELECT request_id, bytes_sent FROM access_logs", "--data", data, "--output", "csv"]);

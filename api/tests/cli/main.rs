@@ -5,10 +5,12 @@
 #![allow(clippy::print_stdout)]
 
 mod client;
+mod crash;
 mod doctor;
 mod ended;
 mod full;
 mod killed;
+mod power;
 mod report;
 mod service;
 mod shapes;

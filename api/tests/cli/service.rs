@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -19,20 +19,32 @@ impl Service {
     pub(super) fn start(data: &Path, more: &[&str]) -> Self {
         let mut args = vec!["serve", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"];
         args.extend(more);
-        let mut child = command(&args).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        Self::spawn(&mut command(&args)).unwrap_or_else(|(said, _)| panic!("the service ended: {said}"))
+    }
+
+    /// Starts it by that command; what it said and how it ended, if it ended before it listened.
+    pub(super) fn spawn(command: &mut Command) -> Result<Self, (String, ExitStatus)> {
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let mut service = Self { child, url: String::new(), stderr };
         let mut said = String::new();
         while service.url.is_empty() {
             let mut line = String::new();
-            assert!(service.stderr.read_line(&mut line).unwrap() > 0, "the service ended: {said}");
+            if service.stderr.read_line(&mut line).unwrap() == 0 {
+                return Err((said, service.child.wait().unwrap()));
+            }
             said.push_str(&line);
             if let Some((_, rest)) = line.split_once("API on http://") {
                 let address: String = rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect();
                 service.url = format!("http://{address}");
             }
         }
-        service
+        Ok(service)
+    }
+
+    /// How it ended, once it has.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     fn curl(&self, path: &str, body: Option<&[u8]>) -> Value {
@@ -67,8 +79,21 @@ impl Service {
         self.child.wait().unwrap();
     }
 
+    /// The process that serves: the child, or the child of the tracer that that is.
+    fn process(&self) -> String {
+        let tracer = self.child.id().to_string();
+        let traced = std::fs::read_to_string(format!("/proc/{tracer}/task/{tracer}/children")).unwrap_or_default();
+        traced.split_whitespace().next().map(str::to_owned).unwrap_or(tracer)
+    }
+
+    /// `kill -9` of the process that a tracer runs.
+    pub(super) fn kill_traced(mut self) {
+        assert!(Command::new("kill").args(["-9", &self.process()]).status().unwrap().success());
+        self.child.wait().unwrap();
+    }
+
     pub(super) fn stop(mut self) {
-        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        assert!(Command::new("kill").arg(self.process()).status().unwrap().success());
         let patience = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

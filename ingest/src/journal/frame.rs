@@ -28,7 +28,7 @@ pub(super) enum Found<'a> {
     Damage {
         /// Its length, bytes.
         length: usize,
-        /// A frame that the end cut off, as a write that a crash interrupted leaves it.
+        /// A frame that the end cut off, or zeros up to there, as a write that a crash interrupted leaves it.
         torn: bool,
     },
 }
@@ -58,6 +58,8 @@ pub(super) fn at(salt: u64, segment: &[u8], place: usize) -> Found<'_> {
         Some(Parsed::Frame(frame)) => return Found::Frame(frame),
         // the next one is where this one says that it ends
         Some(Parsed::BadPayload { length }) => HEADER + length,
+        // space that was given to a file before what belongs there was written
+        None if rest.iter().all(|byte| *byte == 0) => return Found::Damage { length: rest.len(), torn: true },
         None => {
             let after = rest.get(1..).unwrap_or_default();
             let mut magics = memchr::memmem::find_iter(after, &MAGIC);
@@ -161,6 +163,14 @@ mod tests {
         for end in 1..bytes.len() {
             assert_eq!(at(7, &bytes[..end], 0), Found::Damage { length: end, torn: true }, "{end}");
         }
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_torn_and_nowhere_else() {
+        let bytes = [frame(7, 1, b"payload"), vec![0; 100]].concat();
+        assert_eq!(at(7, &bytes, 31), Found::Damage { length: 100, torn: true });
+        let bytes = [bytes, frame(7, 2, b"payload")].concat();
+        assert_eq!(at(7, &bytes, 31), Found::Damage { length: 100, torn: false });
     }
 
     #[test]

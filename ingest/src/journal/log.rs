@@ -20,6 +20,7 @@ use std::ops::RangeInclusive;
 use super::disk::{Disk, DiskFile};
 use super::error::JournalError;
 use super::frame::{self, Found};
+use crate::crash;
 
 /// What a segment begins with.
 const MAGIC: [u8; 8] = *b"mwjrnl\0\x01";
@@ -221,6 +222,7 @@ impl<D: Disk> Log<D> {
             let _ = self.disk.remove(&unfinished);
         }
         let length = written?;
+        crash::at("journal", "renewed");
         self.disk.rename(&unfinished, &whole).map_err(JournalError::io("rename", &unfinished))?;
         self.disk.sync().map_err(JournalError::io("sync", "the folder"))?;
         Ok(length)
@@ -292,6 +294,7 @@ impl<D: Disk> Log<D> {
         let mut removed = false;
         // one that has a later one behind it: that says where the sequences go on
         while let Some(oldest) = self.closed.front().filter(|oldest| oldest.last <= covered) {
+            crash::at("journal", "forgets");
             match oldest.damaged {
                 true => self.disk.rename(&oldest.name, &damaged_name(&oldest.name)),
                 false => self.disk.remove(&oldest.name),
@@ -299,6 +302,7 @@ impl<D: Disk> Log<D> {
             .map_err(JournalError::io("remove", &oldest.name))?;
             self.closed.pop_front();
             removed = true;
+            crash::at("journal", "forgot");
         }
         match removed {
             true => self.disk.sync().map_err(JournalError::io("sync", "the folder")),
@@ -337,6 +341,7 @@ impl<D: Disk> Log<D> {
         let slices = frames.flat_map(|(header, payload)| std::iter::once(&header[..]).chain(payload.iter().copied()));
         let mut slices: Vec<IoSlice<'_>> = slices.filter(|piece| !piece.is_empty()).map(IoSlice::new).collect();
         let length = open.length + slices.iter().map(|slice| slice.len() as u64).sum::<u64>();
+        crash::at("journal", "begin");
         for slices in slices.chunks_mut(SLICES) {
             if let Err(source) = open.file.append(slices) {
                 // what was written of it must not be there when the next frames are
@@ -344,11 +349,13 @@ impl<D: Disk> Log<D> {
                 return Err(failed("write", &open.name, broken)(source));
             }
         }
+        crash::at("journal", "written");
         open.file.sync().map_err(failed("sync", &open.name, Broken::Yes))?;
         if !open.named {
             self.disk.sync().map_err(failed("sync", "the folder", Broken::Yes))?;
             open.named = true;
         }
+        crash::at("journal", "synced");
         Ok((length, self.sequence + payloads.len() as u64 - 1))
     }
 

@@ -16,6 +16,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
@@ -26,10 +27,12 @@ use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
+use ingest::crash;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::cold::{ColdFile, day};
+use super::durable::Durable;
 use super::error::StoreError;
 use super::folder;
 use super::span::Span;
@@ -62,7 +65,7 @@ impl DeltaLog {
                 .with_configuration_property(TableProperty::DataSkippingStatsColumns, Some(log.time_name.clone()))
                 .await
                 .map_err(|source| log.failed("create", source))?;
-            log.sync()?;
+            folder::sync_folder(folder)?;
             folder.parent().map_or(Ok(()), folder::sync_folder)?;
         }
         let covered = log.refresh().await?;
@@ -90,8 +93,12 @@ impl DeltaLog {
         let not_a_url =
             || StoreError::Foreign { folder: folder.to_owned(), reason: "the path has no URL form".to_owned() };
         let url = Url::from_directory_path(folder).map_err(|()| not_a_url())?;
-        let table = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).map_err(|source| {
-            StoreError::Delta { action: "open", folder: folder.to_owned(), source: Box::new(source) }
+        let builder = DeltaTableBuilder::from_url(url.clone());
+        let builder = builder.map(|builder| builder.with_storage_backend(Arc::new(Durable::new()), url));
+        let table = builder.and_then(DeltaTableBuilder::build).map_err(|source| StoreError::Delta {
+            action: "open",
+            folder: folder.to_owned(),
+            source: Box::new(source),
         })?;
         let time_name = schema.fields().get(time_column).map(|field| field.name().clone()).unwrap_or_default();
         Ok(Self { folder: folder.to_owned(), time_name, table })
@@ -148,7 +155,7 @@ impl DeltaLog {
         Ok(files)
     }
 
-    /// Commits `files` together with the sequence number that the table now covers, and puts the log on stable storage.
+    /// Commits `files` together with the sequence number that the table now covers; the log is on stable storage then.
     ///
     /// After an error the commit may have happened all the same: `refresh` and compare before trying again.
     pub(crate) async fn commit(&mut self, files: &[ColdFile], sequence: u64) -> Result<(), StoreError> {
@@ -157,7 +164,8 @@ impl DeltaLog {
         let adds = files.iter().map(|file| self.add(file, true).map(Action::Add)).collect::<Result<Vec<_>, _>>()?;
         let partition_by = Some(vec![day::COLUMN.to_owned()]);
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by, predicate: None };
-        self.act(adds, operation, Some(Transaction::new(APP_ID, version))).await
+        let table = self.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        self.act(adds, operation, Some(Transaction::new(APP_ID, version)), &table).await
     }
 
     /// Commits that the rows of `old` are in `new` from now on: the same rows, in other files. As [`Self::commit`] after an error.
@@ -172,7 +180,7 @@ impl DeltaLog {
             actions.push(Action::Add(self.add(file, false)?));
         }
         let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
-        self.act(actions, operation, None).await
+        self.act(actions, operation, None, "compact").await
     }
 
     /// Commits that of the rows of `old` only those in `new` are left; `predicate` says which are gone. As [`Self::commit`] after an error.
@@ -187,7 +195,7 @@ impl DeltaLog {
         for file in new {
             actions.push(Action::Add(self.add(file, true)?));
         }
-        self.act(actions, DeltaOperation::Delete { predicate: Some(predicate) }, None).await
+        self.act(actions, DeltaOperation::Delete { predicate: Some(predicate) }, None, "retain").await
     }
 
     /// Commits the table as partitioned by day, if it is not: `new` has all of its rows.
@@ -205,7 +213,7 @@ impl DeltaLog {
         }
         let partition_by = Some(vec![day::COLUMN.to_owned()]);
         let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by, predicate: None };
-        self.act(actions, operation, None).await
+        self.act(actions, operation, None, "partition").await
     }
 
     /// Whether the table is partitioned by day.
@@ -218,6 +226,7 @@ impl DeltaLog {
         actions: Vec<Action>,
         operation: DeltaOperation,
         transaction: Option<Transaction>,
+        what: &str,
     ) -> Result<(), StoreError> {
         let properties = CommitProperties::default();
         let properties = match transaction {
@@ -229,8 +238,9 @@ impl DeltaLog {
             .build(Some(self.state()?), self.table.log_store(), operation)
             .await
             .map_err(|source| self.failed("commit to", source))?;
+        crash::at(what, "committed");
         self.table.state = Some(finalized.snapshot());
-        self.sync()
+        Ok(())
     }
 
     fn removals(&self, files: &[ColdFile], data_change: bool, now: DateTime<Utc>) -> Result<Vec<Action>, StoreError> {
@@ -289,25 +299,6 @@ impl DeltaLog {
         Some(Span { earliest: time("minValues")?, latest: time("maxValues")? })
     }
 
-    /// Puts the newest log entries and the two folders on stable storage: the libraries below leave that to the operating system.
-    fn sync(&self) -> Result<(), StoreError> {
-        let log = self.folder.join("_delta_log");
-        if let Some(version) = self.table.version() {
-            for name in [
-                format!("{version:020}.json"),
-                format!("{version:020}.checkpoint.parquet"),
-                "_last_checkpoint".to_owned(),
-            ] {
-                let path = log.join(name);
-                if path.exists() {
-                    folder::sync_file(&path)?;
-                }
-            }
-        }
-        folder::sync_folder(&log)?;
-        folder::sync_folder(&self.folder)
-    }
-
     fn state(&self) -> Result<&DeltaTableState, StoreError> {
         self.table.snapshot().map_err(|source| self.failed("use", source))
     }
@@ -362,6 +353,6 @@ impl DeltaLog {
         #![allow(clippy::unwrap_used)]
         let add = Add { partition_values: HashMap::new(), ..self.add(file, true).unwrap() };
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-        self.act(vec![Action::Add(add)], operation, Some(Transaction::new(APP_ID, sequence))).await.unwrap();
+        self.act(vec![Action::Add(add)], operation, Some(Transaction::new(APP_ID, sequence)), "").await.unwrap();
     }
 }

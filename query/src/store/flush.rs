@@ -14,6 +14,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
+use ingest::crash;
+
 use super::cold::{self, ColdFile};
 use super::coverage;
 use super::delta::DeltaLog;
@@ -82,11 +84,13 @@ impl Writer {
         if sequence == before {
             return Ok(flushed);
         }
+        crash::at("flush", "begin");
         if !rejects.is_empty() {
             let files = move_to_disk(&mut self.rejects, state, REJECTS, rejects, sequence).await?;
             count(&files, &mut flushed.rejects, &mut flushed.bytes);
         }
         coverage::save(&self.folder, sequence, &sums)?;
+        crash::at("coverage", "saved");
         let files = move_to_disk(&mut self.access_logs, state, ACCESS_LOGS, rows, sequence).await?;
         count(&files, &mut flushed.rows, &mut flushed.bytes);
         coverage::forget_others(&self.folder, [before, sequence]);
@@ -161,13 +165,15 @@ async fn move_to_disk(
     let files = if pieces.is_empty() {
         Vec::new()
     } else {
-        let folder = log.folder().to_owned();
+        let (folder, shape) = (log.folder().to_owned(), Arc::clone(&shape));
         let written = tokio::task::spawn_blocking(move || {
             cold::write_days(&folder, sequence, &shape.schema, shape.time_column, &pieces)
         });
         written.await.map_err(StoreError::Interrupted)??
     };
+    crash::at(shape.name, "files");
     log.commit(&files, sequence).await?;
+    crash::at(shape.name, "synced");
     pick(&mut write(state)).settle(log.files()?, sequence);
     Ok(files)
 }

@@ -37,7 +37,14 @@ pub(crate) fn claim(folder: &Path) -> Result<(PathBuf, WriterLock), StoreError> 
     // what is in it is for its owner alone; a folder that is there keeps the mode that it was given
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let known = folder.ancestors().take_while(|part| !part.as_os_str().is_empty()).find(|part| part.exists());
+    let known = known.map(Path::to_owned);
     builder.create(folder).map_err(StoreError::io("create folder", folder))?;
+    // the names of what was made, or a power cut takes all that is in it
+    for made in folder.ancestors().take_while(|part| Some(*part) != known.as_deref()) {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_folder(parent.unwrap_or(Path::new(".")))?;
+    }
     let folder = folder.canonicalize().map_err(StoreError::io("find", folder))?;
     // The format first: a folder of a newer version is not even to be locked.
     let format = check_format(&folder)?;

@@ -11,6 +11,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use ingest::crash;
 
 use super::Backing;
 use super::cold::ColdFile;
@@ -46,11 +47,13 @@ impl Writer {
             };
             let made = rewrite::into_one(Arc::clone(&shape), &table, flushed, old.clone(), None).await?;
             let Some(new) = made.file else { continue };
+            crash::at("compact", "files");
             let replaced = match &mut *backing.lock().await {
                 Backing::Folder(writer) => writer.swap(state, pick, &old, std::slice::from_ref(&new), None, now).await,
                 _ => Err(StoreError::Closed),
             };
             if replaced? {
+                crash::at("compact", "done");
                 return Ok(Some(Compacted {
                     table: shape.name,
                     day: new.day,
@@ -106,9 +109,11 @@ impl Writer {
             retained.deleted_files = old.len() as u64;
             if !old.is_empty() {
                 let predicate = sieve.predicate(&shape, before);
+                crash::at("retain", "files");
                 if !self.swap(state, pick, &old, &new, Some(predicate), now).await? {
                     continue;
                 }
+                crash::at("retain", "done");
             }
             done.push(retained);
         }

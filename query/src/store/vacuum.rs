@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ingest::crash;
+
 use super::cold::UNFINISHED;
 use super::error::StoreError;
 
@@ -29,7 +31,9 @@ impl Litter {
                     found.insert(path.clone());
                     continue;
                 }
+                crash::at("vacuum", "begin");
                 std::fs::remove_file(path).map_err(StoreError::io("remove", path))?;
+                crash::at("vacuum", "removed");
                 removed += 1;
                 left -= 1;
             }
