@@ -91,6 +91,10 @@ fn decode_any(
     let options = context.options;
     let mut fields = Fields::new();
     let configured = text_formats::plain(whole, options.text_formats(), &mut fields);
+    // whatever else it looks like, that is what a caller wrote
+    if let Some(Err(ambiguous @ Misfit::Ambiguous { .. })) = configured {
+        return Err(ambiguous.into());
+    }
     // a configured format may begin with what a caller says, and that like a line of ztunnel's; a template may hold keys of a caller's
     let template = text_formats::is_of_a_template(whole, options.text_formats());
     let may_be_ztunnels = !matches!(configured, Some(Ok(()))) && !template && crate::ztunnel::looks_like(line);
@@ -99,8 +103,6 @@ fn decode_any(
     }
     match (configured, line.as_bytes().first()) {
         (Some(Ok(())), _) => {}
-        // a caller wrote some of it; no reading of it as JSON would be truer than the two that it has
-        (Some(Err(ambiguous @ Misfit::Ambiguous { .. })), Some(b'{')) if template => return Err(ambiguous.into()),
         (configured, Some(b'{')) => {
             let names = json::parse(line, options, &mut fields);
             if let (true, Some(Err(misfit))) = (template, configured) {

@@ -49,6 +49,8 @@ fn longest_line(options: &DecodeOptions) -> usize {
 }
 
 /// No envelope says who logged the line.
+/// Stands for the bytes of a reject that may hold a secret anywhere.
+const HIDDEN: &str = "[redacted: a configured format logs secrets, and where they stand in this line is not known]";
 static NOBODY: Node<'static> = Node { pod: None, namespace: None, container: None, host: None };
 
 /// Decodes the lines of one input.
@@ -392,7 +394,12 @@ impl Assembly {
         let redaction = &self.options.redaction;
         let Sample { length, sha256, sample } = sample;
         let detail = redaction.words(&detail).into_owned();
-        let sample = redaction.bytes(&sample).into_owned();
+        // where in a line that does not fit its format a secret stands nobody knows
+        let unread = matches!(reason, RejectReason::BadTextFormat | RejectReason::LineTooLong | RejectReason::NotUtf8);
+        let sample = match unread && self.options.text_formats_hold_secrets() {
+            true => HIDDEN.as_bytes().to_vec(),
+            false => redaction.bytes(&sample).into_owned(),
+        };
         self.builder.reject(Reject { line: at.line, offset: at.offset, reason, detail, length, sha256, sample });
         self.lines += 1;
     }
@@ -473,6 +480,8 @@ fn append(builder: &mut BatchBuilder, line: u64, row: &Row<'_>, derived: &Derive
     (edge, number)
 }
 
+#[cfg(test)]
+mod configured;
 #[cfg(test)]
 mod judge;
 #[cfg(test)]

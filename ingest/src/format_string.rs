@@ -158,8 +158,9 @@ impl TextFormat {
             return Err(FormatError::NoOperators);
         }
         at_most("operators", operators.len(), MOST_OPERATORS)?;
-        let original_path_first = operators.iter().any(Operator::prefers_original_path);
         let targets = targets(&operators);
+        let mut path = operators.iter().zip(&targets).filter(|(_, target)| **target == Target::Key(Key::Path));
+        let original_path_first = path.any(|(operator, _)| operator.prefers_original_path());
         let plan = fast::Plan::new(&operators, &literals, &targets);
         Ok(TextFormat { targets, operators, literals, absent: Absent::Dash, original_path_first, plan })
     }
@@ -261,8 +262,10 @@ fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), FormatEr
 
 fn targets(operators: &[Operator]) -> Vec<Target> {
     let mut fed = KeySet::EMPTY;
+    // where the path itself is logged, too, what a caller may put in its place is not it
+    let path = operators.iter().any(|operator| operator.key() == Some(Key::Path) && !operator.prefers_original_path());
     let keys = operators.iter().map(|operator| {
-        let key = operator.key().filter(|key| !fed.has(*key))?;
+        let key = operator.key().filter(|key| !fed.has(*key) && !(path && operator.prefers_original_path()))?;
         fed = fed.with(key);
         Some(key)
     });

@@ -269,7 +269,7 @@ impl JsonFormat {
     }
 
     /// Of several values that feed a key the label with its name does, or else the first that says nothing else, those of the top level before
-    /// others.
+    /// others; but there the path itself before what a caller may put in its place.
     fn one_label_per_key(&mut self) {
         for key in Key::ALL {
             let name = key.name();
@@ -278,8 +278,10 @@ impl JsonFormat {
                 let places = (0..label.operators.len()).filter(|place| label.feeds(*place) == Some(name));
                 feeding.extend(places.map(|place| (at, place)));
             }
-            let winner = feeding.iter().copied().min_by_key(|(at, _)| {
-                self.labels.get(*at).map(|label| (label.used != LabelUse::Key(name), label.name != name, label.nested))
+            let winner = feeding.iter().copied().min_by_key(|(at, place)| {
+                let label = self.labels.get(*at)?;
+                let callers = label.operators.get(*place).is_some_and(Operator::prefers_original_path);
+                Some((label.used != LabelUse::Key(name), label.nested, callers, label.name != name))
             });
             for (at, place) in feeding.into_iter().filter(|at| Some(*at) != winner) {
                 match self.labels.get_mut(at).map(|label| &mut label.used) {

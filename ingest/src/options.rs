@@ -83,6 +83,12 @@ impl DecodeOptions {
         }
     }
 
+    /// Whether one of the configured text formats logs what is taken out.
+    pub(crate) fn text_formats_hold_secrets(&self) -> bool {
+        let mut operators = self.text_formats().iter().flat_map(TextFormat::operators);
+        operators.any(|operator| self.redaction.hides(operator))
+    }
+
     /// Text formats of the mesh's configuration.
     pub(crate) fn text_formats(&self) -> &[TextFormat] {
         &self.formats.texts

@@ -46,7 +46,7 @@ const JWT: &str = "[redacted-jwt]";
 /// URL a key. Names that mostly mean something else are not, for a redacted value is one that no detection can read and no analyst can compare:
 /// `key`, `id`, `state`, `nonce`, `user`, `email`, `sid`, `ticket`, `hash`, `page_token` and `X-Amz-Credential` (an id) are left alone.
 /// `code` is here, though it may be a country: an authorization code in a redirect is what Istio's default formats leak most.
-const DEFAULT_NAMES: [&str; 80] = [
+const DEFAULT_NAMES: [&str; 88] = [
     // tokens
     "token",
     "access_token",
@@ -58,6 +58,14 @@ const DEFAULT_NAMES: [&str; 80] = [
     "api_token",
     "bearer_token",
     "reset_token",
+    "reset_password_token",
+    "confirmation_token",
+    "verification_token",
+    "unlock_token",
+    "invite_token",
+    "invitation_token",
+    "login_token",
+    "magic_token",
     "csrf_token",
     "xsrf_token",
     "oauth_token",

@@ -6,9 +6,11 @@
 //!              └────────────────────────────────────────┴─▶ the judges: TextFormat::read_plain of the configured ones (plain),
 //!                                                           text.rs of the defaults
 //! ```
-//! Whatever is read here, the judges read with the same outcome. So the first format that may fit decides.
+//! Whatever is read here, the judges read with the same outcome. The first format that fits decides; where another configured one fits, too, and says
+//! something else, the line proves nothing: a caller may have written it so.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::fields::{Field, Fields, is_null};
@@ -105,6 +107,15 @@ impl TextFormats {
             }
         }
         let Some(mut place) = found else { return Found::Other };
+        // a line that fits two of the configured formats is the judges'
+        let others = self.formats.get(place + 1..defaults).unwrap_or_default();
+        if !others.is_empty() {
+            let mut rivals = Vec::new();
+            let fits = |other: &Compiled| !matches!(other.format.read_but_endpoints(whole, &mut rivals), Read::Other);
+            if others.iter().any(fits) {
+                return Found::Unsure;
+            }
+        }
         if place > defaults {
             self.formats.swap(defaults, place);
             place = defaults;
@@ -176,39 +187,42 @@ pub(crate) fn is_of_any(line: &str, configured: &[TextFormat]) -> bool {
     })
 }
 
-/// Reads a line by the configured formats, the plain way. `None`: it is of none of them; the refusal is for a line that nothing else reads.
+/// Reads a line by the configured formats, the plain way. `None`: there are none. A line that one of them can read in several ways is refused, whatever
+/// else reads it; the refusal of one that has no reading is for a line that nothing else reads.
 pub(crate) fn plain<'a>(
     line: &'a str,
     configured: &[TextFormat],
     fields: &mut Fields<'a>,
 ) -> Option<Result<(), Misfit>> {
     let mut misfit: Option<Misfit> = None;
+    let mut readings: Vec<(&TextFormat, Vec<Range<usize>>)> = Vec::new();
     for format in configured {
-        let spans = match format.read_plain(line) {
-            Ok(spans) => spans,
-            Err(other) => {
-                // that a line has two readings says more than that it has none
-                misfit = match misfit {
-                    Some(ambiguous @ Misfit::Ambiguous { .. }) => Some(ambiguous),
-                    _ => Some(other),
-                };
-                continue;
-            }
-        };
-        let told = Told::new(LineFormat::ConfiguredText, Some(format.prefers_original_path()));
-        fields.tell(told.timeless(format.is_timeless()));
-        fields.carry(format.carries());
-        for (target, span) in format.targets().iter().zip(spans) {
-            let text = line.get(span).unwrap_or_default();
-            if is_null(text) {
-                continue;
-            }
-            match target {
-                Target::Key(key) => fields.set(*key, Field { text: Cow::Borrowed(text), json: None, logged_as: None }),
-                Target::Extra(name) => fields.keep(Cow::Owned(name.clone()), crate::fields::json_string(text)),
-            }
+        match format.read_plain(line) {
+            Ok(spans) => readings.push((format, spans)),
+            Err(ambiguous @ Misfit::Ambiguous { .. }) => return Some(Err(ambiguous)),
+            Err(other) => misfit = Some(other),
         }
-        return Some(Ok(()));
     }
-    misfit.map(Err)
+    let Some(((format, spans), others)) = readings.split_first() else { return misfit.map(Err) };
+    let text = |span: &Range<usize>| line.get(span.clone()).unwrap_or_default();
+    let says = |(format, spans): &(&TextFormat, Vec<Range<usize>>), target: &Target| {
+        format.targets().iter().zip(spans).find(|(other, _)| *other == target).map(|(_, span)| text(span))
+    };
+    let told = Told::new(LineFormat::ConfiguredText, Some(format.prefers_original_path()));
+    fields.tell(told.timeless(format.is_timeless()));
+    fields.carry(format.carries());
+    for (target, span) in format.targets().iter().zip(spans) {
+        let text = text(span);
+        if others.iter().any(|other| says(other, target) != Some(text)) {
+            fields.doubt();
+        }
+        if is_null(text) {
+            continue;
+        }
+        match target {
+            Target::Key(key) => fields.set(*key, Field { text: Cow::Borrowed(text), json: None, logged_as: None }),
+            Target::Extra(name) => fields.keep(Cow::Owned(name.clone()), crate::fields::json_string(text)),
+        }
+    }
+    Some(Ok(()))
 }

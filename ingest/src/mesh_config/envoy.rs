@@ -88,8 +88,10 @@ fn expression(filter: &Value, depth: usize) -> Option<String> {
     let not_a_probe = || field(filter, "not_health_check_filter", "notHealthCheckFilter").map(|_| "true".to_owned());
     let joined = |snake, camel, operator: &str| {
         let filters = field(filter, snake, camel)?.get("filters")?.as_array()?;
-        let each: Option<Vec<String>> =
-            filters.iter().map(|filter| Some(format!("({})", expression(filter, deeper)?))).collect();
+        // one that cannot be said may decide nothing: its name is a value that nobody knows
+        let unknown = |filter: &Value| filter.as_object().and_then(|object| object.keys().next()).cloned();
+        let one = |filter: &Value| Some(format!("({})", expression(filter, deeper).or_else(|| unknown(filter))?));
+        let each: Option<Vec<String>> = filters.iter().map(one).collect();
         each.filter(|each| !each.is_empty()).map(|each| each.join(operator))
     };
     let all = || joined("and_filter", "andFilter", " && ");
