@@ -265,7 +265,7 @@ fn targets(operators: &[Operator]) -> Vec<Target> {
     // where the path itself is logged, too, what a caller may put in its place is not it
     let path = operators.iter().any(|operator| operator.key() == Some(Key::Path) && !operator.prefers_original_path());
     let keys = operators.iter().map(|operator| {
-        let key = operator.key().filter(|key| !fed.has(*key) && !(path && operator.prefers_original_path()))?;
+        let key = operator.key().filter(|key| !(fed.has(*key) || path && operator.prefers_original_path()))?;
         fed = fed.with(key);
         Some(key)
     });
