@@ -38,6 +38,7 @@ const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Metrics {
     registry: Registry,
     accepted: Counter,
+    with_extra: Counter,
     rejected: Family<ByReason, Counter>,
     bytes: Counter,
     repeats: Counter,
@@ -88,6 +89,7 @@ impl Metrics {
         let request_seconds: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(seconds);
         let metrics = Self {
             accepted: Counter::default(),
+            with_extra: Counter::default(),
             rejected: Family::default(),
             bytes: Counter::default(),
             repeats: Counter::default(),
@@ -114,6 +116,11 @@ impl Metrics {
         };
         let m = &metrics;
         registry.register("lines_accepted", "Lines that became rows", m.accepted.clone());
+        registry.register(
+            "lines_with_extra",
+            "Lines that became rows and hold what no column takes: keys that are new, values of another type",
+            m.with_extra.clone(),
+        );
         registry.register("lines_rejected", "Lines that could not be decoded, by reason", m.rejected.clone());
         registry.register_with_unit(
             "ingest",
@@ -181,8 +188,14 @@ impl Metrics {
     }
 
     /// A body was taken in: rows, rejects by reason, bytes after inflating.
-    pub(crate) fn ingested<'a>(&self, accepted: u64, rejected: impl IntoIterator<Item = (&'a str, u64)>, bytes: u64) {
+    pub(crate) fn ingested<'a>(
+        &self,
+        (accepted, with_extra): (u64, u64),
+        rejected: impl IntoIterator<Item = (&'a str, u64)>,
+        bytes: u64,
+    ) {
         self.accepted.inc_by(accepted);
+        self.with_extra.inc_by(with_extra);
         self.bytes.inc_by(bytes);
         for (reason, lines) in rejected {
             self.rejected.get_or_create(&ByReason { reason: reason.to_owned() }).inc_by(lines);

@@ -7,6 +7,7 @@
 mod client;
 mod crash;
 mod doctor;
+mod drift;
 mod ended;
 mod full;
 mod killed;

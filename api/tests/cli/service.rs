@@ -47,6 +47,12 @@ impl Service {
         self.child.try_wait().unwrap()
     }
 
+    /// What a query answers, one object a row.
+    pub(super) fn rows(&self, query: &str) -> Vec<Value> {
+        let answer = self.curl("/api/v1/sql", Some(json!({ "query": query }).to_string().as_bytes()));
+        answer["rows"].as_array().unwrap().clone()
+    }
+
     fn curl(&self, path: &str, body: Option<&[u8]>) -> Value {
         // a client that is none of ours
         let mut curl = Command::new("python3");
@@ -57,6 +63,16 @@ impl Service {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{path}");
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// What stands there.
+    pub(super) fn get(&self, path: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(self.address()).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address());
+        std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     pub(super) fn count(&self) -> i64 {

@@ -65,7 +65,8 @@ impl Writer {
         let (access_logs, access_logs_table) = open_table(&folder, logs).await?;
         let (rejects, rejects_table) = open_table(&folder, rejected).await?;
         let coverage = coverage::load(&folder, access_logs_table.flushed)?;
-        let state = State::new(access_logs_table, rejects_table, coverage);
+        let as_of = access_logs.committed_at().max(rejects.committed_at());
+        let state = State { as_of, ..State::new(access_logs_table, rejects_table, coverage) };
         super::folder::write_format(&folder)?;
         Ok((Self { folder, access_logs, rejects, litter: Litter::default(), _lock: lock }, state))
     }

@@ -73,7 +73,7 @@ async fn into_tables(
     state.detector().make_room().await;
     state.detector().wake();
     state.metrics().ingested(
-        tally.accepted,
+        (tally.accepted, tally.with_extra),
         tally.by_reason.iter().map(|(reason, lines)| (reason.as_str(), *lines)),
         bytes,
     );
@@ -104,6 +104,8 @@ fn full() -> Problem {
 #[derive(Default)]
 struct Tally {
     accepted: u64,
+    /// Of these, rows with an `extra`.
+    with_extra: u64,
     rejected: u64,
     reasons: Vec<Reason>,
     by_reason: BTreeMap<String, u64>,
@@ -116,6 +118,8 @@ impl Tally {
 
     fn add(&mut self, batch: &AccessLogBatch) {
         self.accepted += batch.rows.num_rows() as u64;
+        let extra = batch.rows.column_by_name("extra");
+        self.with_extra += extra.map_or(0, |extra| (extra.len() - extra.null_count()) as u64);
         self.rejected += batch.rejects.num_rows() as u64;
         let column = |name| batch.rejects.column_by_name(name).map(AsRef::as_ref);
         let lines = column("line").and_then(|column: &dyn Array| column.as_primitive_opt::<Int64Type>());
