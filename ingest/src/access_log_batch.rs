@@ -2,6 +2,7 @@
 
 use arrow::array::RecordBatch;
 
+use crate::batch::compact::compact;
 use crate::coverage::Coverage;
 use crate::line_format::LineFormats;
 
@@ -28,7 +29,7 @@ impl AccessLogBatch {
     #[must_use]
     pub fn compact(&self) -> AccessLogBatch {
         let AccessLogBatch { rows, rejects, coverage, formats, lines, bytes } = self;
-        let (rows, rejects) = (crate::batch::compact(rows), crate::batch::compact(rejects));
+        let (rows, rejects) = (compact(rows), compact(rejects));
         let (coverage, formats) = (coverage.clone(), formats.clone());
         AccessLogBatch { rows, rejects, coverage, formats, lines: *lines, bytes: *bytes }
     }

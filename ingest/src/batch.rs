@@ -8,10 +8,11 @@
 
 mod arena;
 mod column;
+pub(crate) mod compact;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use chrono::{DateTime, Utc};
@@ -354,19 +355,6 @@ pub(crate) fn concat(first: &RecordBatch, second: &RecordBatch) -> RecordBatch {
     debug_assert_eq!(first.schema(), second.schema());
     arrow::compute::concat_batches(&first.schema(), [first, second])
         .unwrap_or_else(|_| RecordBatch::new_empty(first.schema()))
-}
-
-/// The same batch, each text column with a buffer of its own that holds nothing else.
-pub(crate) fn compact(batch: &RecordBatch) -> RecordBatch {
-    let column = |column: &ArrayRef| -> ArrayRef {
-        match column.as_string_view_opt() {
-            Some(texts) if texts.null_count() < texts.len() => Arc::new(texts.gc()),
-            // no texts, no bytes of lines
-            _ => Arc::clone(column),
-        }
-    };
-    // columns of the same types and lengths make a batch again
-    RecordBatch::try_new(batch.schema(), batch.columns().iter().map(column).collect()).unwrap_or_else(|_| batch.clone())
 }
 
 /// Columns make arrays of the schema's types, all of one length, and a column that is not nullable is always set: the tests hold this, so there

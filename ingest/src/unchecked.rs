@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::StringViewArray;
 use arrow::buffer::{Buffer, NullBuffer};
 
-/// An array of views that were made of `&str`s, as `batch/arena.rs` does: a view of more than twelve bytes points to its text in
+/// An array of views that were made of `&str`s, as `batch/arena.rs` and `batch/compact.rs` do: a view of more than twelve bytes points to its text in
 /// `buffers`, at the buffer and offset that the arena gave. Checking each of them for UTF-8 again would cost more than decoding.
 ///
 /// Debug builds, and so the tests, check them all.
@@ -18,7 +18,8 @@ pub(crate) fn string_views(views: Vec<u128>, buffers: &Arc<[Buffer]>, nulls: Opt
     // SAFETY: `new_unchecked` asks for what `new` checks. (1) Views of up to twelve bytes hold their text, zero-padded (`inline_view`, which a test holds to Arrow's `make_view`); cells that
     // were not set hold the view 0, an empty text. (2) Longer ones name a buffer and an offset of the batch's `Arena`: a block of the input, which is
     // never written once it is lent, in which the text is a slice (`within_block` compares addresses); or a page, into which the text's bytes were
-    // copied (`made`), and which is only appended to and never grown. `take` hands out both at their numbers. (3) The bytes are those of a `&str`, so they
+    // copied (`made`), and which is only appended to and never grown. `take` hands out both at their numbers. Or they name buffer 0, the only one, and
+    // the offset at which the same text's bytes were just appended to it (`compact.rs`). (3) The bytes are those of a `&str`, so they
     // are UTF-8. (4) Views and `nulls` are cut to the same number of rows (`Column::finish`).
     unsafe { StringViewArray::new_unchecked(views.into(), Arc::clone(buffers), nulls) }
 }

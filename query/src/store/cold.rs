@@ -3,7 +3,7 @@
 //! ```text
 //!  pieces (any order) ─▶ sort by time ─▶ days ─▶ chunks of 32 Ki rows ─▶ row groups of 128 Ki rows ─▶ sync ─▶ a file per day
 //! ```
-//! Layout for the questions asked of it: by day (UTC), in it sorted by time (so row-group and page statistics cut windows out), zstd, dictionary pages
+//! Layout for the questions asked of it: by day (UTC), in it sorted by time (so statistics of row groups and pages cut windows out), zstd, dictionary pages
 //! where values repeat, bloom filters on what investigations start from. Text is plain Parquet strings and times are UTC
 //! microseconds: no Arrow-only metadata, so that Spark, DuckDB and pandas read the same table.
 //!
@@ -46,6 +46,10 @@ const CHUNK_ROWS: usize = 32 * 1024;
 const BLOOM_FILTERS: [&str; 4] = ["request_id", "source_principal", "destination_principal", "source_ip"];
 /// Text that hardly ever repeats: a dictionary of it is written only to be thrown away.
 const DISTINCT_TEXT: [&str; 4] = ["log_id", "request_id", "stream_id", "trace_id"];
+/// Text that begins as the row before does.
+const RISING_TEXT: [&str; 1] = ["log_id"];
+/// Text whose smallest and largest value say nothing of a group of rows: what is looked for may stand in any.
+const SCATTERED_TEXT: [&str; 7] = ["log_id", "request_id", "stream_id", "trace_id", "path", "user_agent", "extra"];
 /// Times that rise slowly: a few bits each as deltas.
 const TIMES: [&str; 3] = ["time", "ended_at", "received_at"];
 
@@ -286,7 +290,7 @@ fn properties(schema: &SchemaRef, time_column: usize) -> Result<WriterProperties
         .set_created_by(concat!("meshwarden ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_dictionary_enabled(true)
-        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_sorting_columns(sorted_by.ok().map(|column| vec![column]));
     for name in schema.fields().iter().map(|field| field.name().as_str()) {
@@ -296,10 +300,20 @@ fn properties(schema: &SchemaRef, time_column: usize) -> Result<WriterProperties
                 properties.set_column_bloom_filter_enabled(column(), true).set_column_bloom_filter_fpp(column(), 0.01);
         }
         if DISTINCT_TEXT.contains(&name) {
-            properties = properties.set_column_dictionary_enabled(column(), false);
+            // random digits: there is nothing to find for a slower search
+            properties = properties
+                .set_column_dictionary_enabled(column(), false)
+                .set_column_compression(column(), Compression::ZSTD(ZstdLevel::try_new(1)?));
+        }
+        if RISING_TEXT.contains(&name) {
+            properties = properties.set_column_encoding(column(), Encoding::DELTA_BYTE_ARRAY);
+        }
+        if SCATTERED_TEXT.contains(&name) {
+            properties = properties.set_column_statistics_enabled(column(), EnabledStatistics::None);
         }
         if TIMES.contains(&name) {
             properties = properties
+                .set_column_statistics_enabled(column(), EnabledStatistics::Page)
                 .set_column_dictionary_enabled(column(), false)
                 .set_column_encoding(column(), Encoding::DELTA_BINARY_PACKED);
         }

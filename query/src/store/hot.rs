@@ -29,6 +29,8 @@ pub(crate) const BUCKET: i64 = 5 * 60 * 1_000_000;
 pub(crate) const MAX_PIECES: usize = 64;
 /// Pieces up to this many rows are joined with their neighbour.
 const JOIN_ROWS: usize = 8192;
+/// Joined pieces up to this many rows get buffers of their own; appended batches have such already.
+const GATHER_ROWS: usize = 1024;
 
 /// A piece of an appended batch (or several, joined).
 #[derive(Debug)]
@@ -114,7 +116,8 @@ fn join_small(pieces: &mut Vec<Arc<Piece>>) -> usize {
         }
         // Rows of one schema always join; should they not, two pieces are as good as one.
         let Ok(rows) = concat_batches(before.rows.schema_ref(), [&before.rows, &last.rows]) else { break };
-        let rows = memory::compact(&rows);
+        // many tiny buffers become one; a few large ones stay as they are
+        let rows = if rows.num_rows() <= GATHER_ROWS { memory::compact(&rows) } else { rows };
         let span = span::join_all([before.span, last.span]);
         let held = before.bytes + last.bytes;
         let bytes = memory::held(&rows).min(held);
