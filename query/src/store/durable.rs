@@ -24,6 +24,10 @@ use super::folder;
 /// What the name of an object ends in that is not on stable storage yet.
 const UNSYNCED: &str = ".unsynced";
 
+/// A file in whose folder nobody hears that a name was given: for tests.
+#[cfg(test)]
+pub(super) const LOST_ANSWER: &str = "lost-answer";
+
 /// The store.
 #[derive(Debug, Clone)]
 pub(super) struct Durable(Arc<LocalFileSystem>);
@@ -44,7 +48,15 @@ impl Durable {
             let _ = self.0.delete(&unsynced).await;
         }
         named?;
-        self.synced(location, |path| path.parent().map_or(Ok(()), folder::sync_folder)).await
+        self.synced(location, |path| {
+            let folder = path.parent().unwrap_or(path);
+            #[cfg(test)]
+            if folder.join(LOST_ANSWER).exists() {
+                return Err(super::StoreError::io("sync", folder)(std::io::ErrorKind::Other.into()));
+            }
+            folder::sync_folder(folder)
+        })
+        .await
     }
 
     async fn synced(
