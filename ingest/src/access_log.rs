@@ -264,6 +264,7 @@ pub(crate) const TEXTS: &[(Key, Col)] = &[
 pub(crate) const INT64S: &[(Key, Col)] = &[
     (Key::BytesReceived, Col::BytesReceived),
     (Key::BytesSent, Col::BytesSent),
+    (Key::ConnectionId, Col::ConnectionId),
     (Key::Duration, Col::DurationMs),
     (Key::UpstreamServiceTime, Col::UpstreamServiceTimeMs),
 ];

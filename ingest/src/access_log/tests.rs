@@ -102,7 +102,8 @@ fn a_denied_request_at_the_destination() {
             "trace_id=0af7651916cd43dd8448eb211c80319c",
             "egress=",
             "signals=1",
-            r#"extra={"connection_id":12}"#,
+            "connection_id=12",
+            "extra=",
         ],
     );
 }

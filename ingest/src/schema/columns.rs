@@ -99,6 +99,7 @@ columns! {
     ForwardedFor "forwarded_for" Text optional, "addresses, comma-separated, a claim", ["x_forwarded_for"], "%REQ(X-FORWARDED-FOR)%", "request.forwarded_for", "none sent, or ambiguous_quoted in extra";
     RequestId "request_id" Text optional, "as sent; inside the mesh the caller chooses it", ["request_id"], "%REQ(X-REQUEST-ID)%", "request.request_id", "not HTTP, or ambiguous_quoted in extra";
     StreamId "stream_id" Text optional, "Envoy's stream id", ["stream_id"], "%STREAM_ID%", "stream_id", "listener line, early rejection, or not logged";
+    ConnectionId "connection_id" Int64 optional, "Envoy's number of the downstream connection, its own to each proxy", ["connection_id"], "%CONNECTION_ID%", "", "no connection, or not logged";
     TraceId "trace_id" Text optional, "32 hex digits", ["traceparent"], "%REQ(TRACEPARENT)%, its second part", "request.request_headers", "not traced, or no W3C trace context";
     RouteName "route_name" Text optional, "Envoy route name", ["route_name"], "%ROUTE_NAME%", "route_name", "no route, one without a name, or ambiguous_server_name in extra";
     FilterChainName "filter_chain_name" Text optional, "Envoy filter chain name", ["filter_chain_name"], "%FILTER_CHAIN_NAME%", "", "no chain matched, or not logged";

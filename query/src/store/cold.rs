@@ -50,6 +50,8 @@ const DISTINCT_TEXT: [&str; 4] = ["log_id", "request_id", "stream_id", "trace_id
 const RISING_TEXT: [&str; 1] = ["log_id"];
 /// Text whose smallest and largest value say nothing of a group of rows: what is looked for may stand in any.
 const SCATTERED_TEXT: [&str; 7] = ["log_id", "request_id", "stream_id", "trace_id", "path", "user_agent", "extra"];
+/// Numbers that hardly ever repeat, likewise.
+const DISTINCT_NUMBERS: [&str; 2] = ["connection_id", "source_port"];
 /// Times that rise slowly: a few bits each as deltas.
 const TIMES: [&str; 3] = ["time", "ended_at", "received_at"];
 
@@ -304,6 +306,9 @@ fn properties(schema: &SchemaRef, time_column: usize) -> Result<WriterProperties
             properties = properties
                 .set_column_dictionary_enabled(column(), false)
                 .set_column_compression(column(), Compression::ZSTD(ZstdLevel::try_new(1)?));
+        }
+        if DISTINCT_NUMBERS.contains(&name) {
+            properties = properties.set_column_dictionary_enabled(column(), false);
         }
         if RISING_TEXT.contains(&name) {
             properties = properties.set_column_encoding(column(), Encoding::DELTA_BYTE_ARRAY);

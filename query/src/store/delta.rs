@@ -216,6 +216,24 @@ impl DeltaLog {
         self.act(actions, operation, None, "partition").await
     }
 
+    /// Commits the columns that the table does not have yet: those that a newer version of this program brings. Those that it has stay.
+    pub(crate) async fn add_columns(&mut self, schema: &Schema) -> Result<(), StoreError> {
+        let failed = |log: &Self, source| log.failed("describe", source);
+        let (known, old) = (self.state()?.schema(), self.state()?.metadata().clone());
+        let columns = columns(schema).map_err(|source| failed(self, source))?;
+        let fields: Vec<_> = columns.into_iter().filter(|column| known.field(column.name()).is_none()).collect();
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let all = StructType::try_new(known.fields().cloned().chain(fields.iter().cloned()));
+        let all = all.map_err(|error| failed(self, DeltaTableError::from(error)))?;
+        let metadata = new_metadata(&all, [day::COLUMN], old.configuration().clone());
+        let metadata = metadata.and_then(|new| new.with_table_id(old.id().to_owned()));
+        let actions = vec![Action::Metadata(metadata.map_err(|error| failed(self, error.into()))?)];
+        tracing::info!(columns = fields.len(), table = %self.folder.display(), "the table gets new columns");
+        self.act(actions, DeltaOperation::AddColumn { fields }, None, "columns").await
+    }
+
     /// Whether the table is partitioned by day.
     pub(crate) fn is_by_day(&self) -> Result<bool, StoreError> {
         Ok(self.state()?.metadata().partition_columns() == [day::COLUMN])
@@ -339,6 +357,10 @@ fn text_of(micros: i64) -> Option<String> {
 /// What the first format wrote, for the test that brings it up.
 #[cfg(test)]
 impl DeltaLog {
+    pub(crate) fn has(&self, column: &str) -> bool {
+        self.state().is_ok_and(|state| state.schema().field(column).is_some())
+    }
+
     pub(crate) async fn create_unpartitioned(folder: &Path, schema: &SchemaRef, time_column: usize) -> (Self, u64) {
         #![allow(clippy::unwrap_used)]
         std::fs::create_dir_all(folder).unwrap();

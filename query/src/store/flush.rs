@@ -132,6 +132,7 @@ async fn open_table(folder: &Path, shape: Arc<Shape>) -> Result<(DeltaLog, Table
     if !log.is_by_day()? {
         older::partition(&mut log, &shape, covered).await?;
     }
+    log.add_columns(&shape.schema).await?;
     let table = Table::new(shape, log.files()?, covered);
     Ok((log, table))
 }

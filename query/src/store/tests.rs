@@ -374,3 +374,26 @@ async fn an_older_format_is_read_as_it_is_and_brought_up_when_written_to() {
         assert_eq!(format.trim(), r#"{"format":2}"#);
     }
 }
+
+/// A table that a version wrote which did not have all of the columns.
+#[tokio::test]
+async fn a_table_gets_the_columns_that_are_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let shape = super::state::State::access_logs_shape();
+    let (time, mut fields) = (shape.time_column, shape.schema.fields().to_vec());
+    fields.retain(|field| field.name() != "connection_id");
+    let older = Arc::new(arrow::datatypes::Schema::new(fields));
+    let folder = dir.path().join("access_logs");
+    let (log, _) = super::delta::DeltaLog::open_or_create(&folder, &older, time).await.unwrap();
+    assert!(!log.has("connection_id") && log.has("stream_id"));
+    drop(log);
+    for version in [1, 2] {
+        let store = open(dir.path()).await;
+        store.append(&batch("a", &[0, MINUTE], 0)).await.unwrap();
+        assert_eq!(store.flush().await.unwrap().version, Some(version + 1));
+        store.close().await.unwrap();
+    }
+    let (log, _) = super::delta::DeltaLog::open(&folder, &shape.schema, time).await.unwrap().unwrap();
+    assert!(log.has("connection_id") && log.has("day"));
+    assert_eq!(log.files().unwrap().len(), 2);
+}
