@@ -18,6 +18,7 @@ mod columns;
 mod draw;
 mod error;
 mod files;
+pub mod history;
 pub mod load;
 mod machine;
 mod measure;
@@ -26,7 +27,9 @@ mod options;
 mod programs;
 mod python;
 mod render;
+mod service;
 mod table;
+mod times;
 mod traffic;
 mod works;
 

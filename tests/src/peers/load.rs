@@ -11,9 +11,9 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -23,6 +23,8 @@ use super::error::PeersError;
 use super::files::{self, LogFile};
 use super::options::size;
 use super::python::Python;
+use super::service::{Service, meshwarden};
+use super::times::Times;
 use crate::mesh::Format;
 use crate::receivers::cache;
 
@@ -96,9 +98,6 @@ struct Bodies {
     ends: Vec<u64>,
 }
 
-/// Times in milliseconds.
-struct Times(Vec<f64>);
-
 /// Runs the load and returns the report, Markdown.
 ///
 /// # Errors
@@ -151,13 +150,6 @@ pub fn run(options: &Options) -> Result<String, PeersError> {
         queryable.as_secs_f64()
     ));
     Ok(report)
-}
-
-/// The release binary, beside this one.
-fn meshwarden() -> Result<PathBuf, PeersError> {
-    let own = std::env::current_exe().map_err(PeersError::file("this program"))?;
-    let path = own.with_file_name("meshwarden");
-    if path.is_file() { Ok(path) } else { Err(PeersError::NoMeshwarden { path }) }
 }
 
 impl Bodies {
@@ -241,19 +233,6 @@ impl Bodies {
     }
 }
 
-impl Times {
-    fn of(mut times: Vec<f64>) -> Times {
-        times.sort_by(f64::total_cmp);
-        Times(times)
-    }
-
-    /// The quantile, by the nearest rank.
-    fn at(&self, quantile: f64) -> f64 {
-        let rank = (quantile * self.0.len() as f64).ceil() as usize;
-        self.0.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
-    }
-}
-
 /// How long the disk takes to sync a small write.
 fn syncs(folder: &Path) -> Result<Times, PeersError> {
     let path = folder.join("syncs");
@@ -265,82 +244,4 @@ fn syncs(folder: &Path) -> Result<Times, PeersError> {
         times.push(started.elapsed().as_secs_f64() * 1e3);
     }
     Ok(Times::of(times))
-}
-
-/// A running service; killed when dropped.
-struct Service {
-    child: Child,
-    address: String,
-}
-
-impl Service {
-    fn start(program: &Path, data: &Path) -> Result<Service, PeersError> {
-        let mut command = Command::new(program);
-        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
-        let mut child =
-            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(PeersError::file(program))?;
-        let failed = |said: &str| PeersError::Failed { program: "meshwarden serve".to_owned(), said: said.to_owned() };
-        let stderr = child.stderr.take().ok_or_else(|| failed("it says nothing"))?;
-        let mut lines = BufReader::new(stderr).lines();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let (_, rest) = line.split_once("API on http://")?;
-            Some(rest.split(' ').next()?.trim_end_matches(',').to_owned())
-        });
-        // whatever else it says is read, or it would wait for a reader
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Ok(Service { address: address.ok_or_else(|| failed("it did not start"))?, child })
-    }
-
-    /// Waits until that many rows are queryable; how long that took.
-    fn rows(&self, lines: u64) -> Result<Duration, PeersError> {
-        let started = Instant::now();
-        let found = AtomicU64::new(0);
-        let failed = |said: String| PeersError::Failed { program: "meshwarden serve".to_owned(), said };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(PeersError::file("a runtime"))?;
-        #[allow(clippy::disallowed_methods)]
-        let client = reqwest::Client::new();
-        while started.elapsed() < Duration::from_secs(120) {
-            let answer = runtime.block_on(async {
-                let query = r#"{"query":"SELECT count(*) AS n FROM access_logs"}"#;
-                let post = client.post(format!("http://{}/api/v1/sql", self.address)).body(query);
-                post.header("content-type", "application/json").send().await?.text().await
-            });
-            let answer: serde_json::Value =
-                serde_json::from_str(&answer.map_err(|error| failed(error.to_string()))?).unwrap_or_default();
-            found.store(answer["rows"][0]["n"].as_u64().unwrap_or(0), Ordering::Relaxed);
-            if found.load(Ordering::Relaxed) == lines {
-                return Ok(started.elapsed());
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        let rows = found.load(Ordering::Relaxed);
-        Err(PeersError::Rows { work: "load", program: "meshwarden serve".to_owned(), rows, lines })
-    }
-
-    /// Its largest resident set, bytes.
-    fn peak(&self) -> Result<u64, PeersError> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(&path).map_err(PeersError::file(&path))?;
-        let peak =
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse::<u64>().ok());
-        Ok(peak.unwrap_or(0) * 1024)
-    }
-
-    fn stop(&mut self) -> Result<(), PeersError> {
-        let id = self.child.id().to_string();
-        cache::run(Command::new("kill").arg(id), b"")?;
-        let status = self.child.wait().map_err(PeersError::file("meshwarden serve"))?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(PeersError::Failed { program: "meshwarden serve".to_owned(), said: status.to_string() }),
-        }
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
