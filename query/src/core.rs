@@ -174,7 +174,10 @@ impl Core {
         stay: Stay,
         options: CoreOptions,
     ) -> Result<Self, CoreError> {
-        let sql = Sql::new(options.sql_memory)?;
+        let sql = match stay {
+            Stay::Kept => Sql::of_a_table(options.sql_memory)?,
+            Stay::Passing => Sql::new(options.sql_memory)?,
+        };
         let pack = match &options.detections {
             None => Pack::built_in(&sql).await,
             Some(folder) => Pack::with_folder(&sql, folder).await?,

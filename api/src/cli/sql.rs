@@ -28,7 +28,7 @@ pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliEr
                 ));
             }
             let snapshot = store.snapshot();
-            let sql = Sql::new(CoreOptions::default().sql_memory)?;
+            let sql = Sql::of_a_table(CoreOptions::default().sql_memory)?;
             let session = sql.over(snapshot.access_logs(), Some(snapshot.rejects())).await?;
             Rowset::of(&sql, session, &args.query, limits).await?
         }

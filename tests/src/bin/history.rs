@@ -9,6 +9,10 @@ use std::process::ExitCode;
 
 use tests::peers::history::{self, Options, USAGE};
 
+/// meshwarden's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let said = match arguments.as_slice() {

@@ -189,7 +189,7 @@ type Answers = Vec<(Times, u64)>;
 
 async fn investigate(folder: &Path, options: &Options) -> Result<String, PeersError> {
     let store = Store::open_read_only(folder).await?;
-    let sql = Sql::new(1 << 30).map_err(|error| failed("the SQL engine", &error))?;
+    let sql = Sql::of_a_table(1 << 30).map_err(|error| failed("the SQL engine", &error))?;
     let bytes: u64 = store.tables().iter().map(|table| table.bytes).sum();
     let first = |rows: Rowset, name: &'static str| {
         let column = rows.batches.first().and_then(|batch| batch.column_by_name(name).cloned());
