@@ -16,6 +16,7 @@ mod report;
 mod service;
 mod shapes;
 mod silenced;
+mod soak;
 mod store;
 
 use std::io::Write;

@@ -96,7 +96,7 @@ impl Service {
     }
 
     /// The process that serves: the child, or the child of the tracer that that is.
-    fn process(&self) -> String {
+    pub(super) fn process(&self) -> String {
         let tracer = self.child.id().to_string();
         let traced = std::fs::read_to_string(format!("/proc/{tracer}/task/{tracer}/children")).unwrap_or_default();
         traced.split_whitespace().next().map(str::to_owned).unwrap_or(tracer)

@@ -13,7 +13,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -23,20 +23,21 @@ use super::error::PeersError;
 use super::files::{self, LogFile};
 use super::options::size;
 use super::python::Python;
-use super::service::{Service, meshwarden};
+use super::service::{Service, meshwarden, sql};
 use super::times::Times;
 use crate::mesh::Format;
 use crate::receivers::cache;
 
 /// How it is used.
 pub const USAGE: &str =
-    "load [--bytes N] [--senders N] [--body N] [--rate N] [--ack durable|queryable] [--only-meshwarden]
+    "load [--bytes N] [--senders N] [--body N] [--rate N] [--ack durable|queryable] [--queries] [--only-meshwarden]
 
   --bytes N          bytes of all lines, such as 512M (the usual) or 1G
   --senders N        senders at a time (4)
   --body N           bytes of a body, more or less (1M)
   --rate N           bytes a second that the senders have to send, such as 100M; as fast as they can without it
   --ack HOW          durable (the usual): on stable storage, or queryable: in the next query, too
+  --queries          ask the service meanwhile, and as often when it is idle
   --only-meshwarden  leave chDB out";
 
 /// What to measure.
@@ -54,6 +55,8 @@ pub struct Options {
     pub ack: String,
     /// Whether chDB is measured, too.
     pub chdb: bool,
+    /// Whether the service is asked meanwhile.
+    pub queries: bool,
 }
 
 impl Options {
@@ -62,8 +65,15 @@ impl Options {
     /// # Errors
     /// If a flag is unknown, or a value is not what it takes.
     pub fn parse(arguments: &[String]) -> Result<Self, PeersError> {
-        let mut options =
-            Self { bytes: 512 << 20, senders: 4, body: 1 << 20, rate: None, ack: "durable".to_owned(), chdb: true };
+        let mut options = Self {
+            bytes: 512 << 20,
+            senders: 4,
+            body: 1 << 20,
+            rate: None,
+            ack: "durable".to_owned(),
+            chdb: true,
+            queries: false,
+        };
         let mut arguments = arguments.iter();
         while let Some(flag) = arguments.next() {
             let mut value = || arguments.next().ok_or_else(|| PeersError::NoValue { flag: flag.clone() });
@@ -80,6 +90,7 @@ impl Options {
                     how @ ("durable" | "queryable") => options.ack = how.to_owned(),
                     other => return Err(PeersError::wrong(flag, other, "durable or queryable")),
                 },
+                "--queries" => options.queries = true,
                 "--only-meshwarden" => options.chdb = false,
                 _ => return Err(PeersError::UnknownFlag { flag: flag.clone() }),
             }
@@ -117,8 +128,31 @@ pub fn run(options: &Options) -> Result<String, PeersError> {
         disk.at(0.99)
     );
     let mut service = Service::start(&meshwarden()?, &folder.path().join("data"))?;
-    let (seconds, times) = bodies.send(&service.address, options)?;
+    let stop = AtomicBool::new(false);
+    let (sent, asked) = std::thread::scope(|scope| {
+        let asking = options.queries.then(|| scope.spawn(|| ask(&service.address, || stop.load(Ordering::Relaxed))));
+        let sent = bodies.send(&service.address, options);
+        stop.store(true, Ordering::Relaxed);
+        (sent, asking.map(|asking| asking.join()))
+    });
+    let (seconds, times) = sent?;
     let queryable = service.rows(file.lines)?;
+    let mut queries = String::new();
+    if let Some(Ok(asked)) = asked {
+        let (busy, count) = asked?;
+        let mut left = count;
+        let (idle, _) = ask(&service.address, || {
+            left = left.saturating_sub(1);
+            left == 0
+        })?;
+        queries = format!(
+            "\n\nDenials by policy of the last five minutes and one request id, {count} queries: {:.1} ms (p50) and {:.1} ms (p99) while it takes in, {:.1} ms and {:.1} ms idle, all rows there.",
+            busy.at(0.5),
+            busy.at(0.99),
+            idle.at(0.5),
+            idle.at(0.99)
+        );
+    }
     let resident = service.peak()?;
     service.stop()?;
     report.push_str(&format!(
@@ -149,6 +183,7 @@ pub fn run(options: &Options) -> Result<String, PeersError> {
         file.lines,
         queryable.as_secs_f64()
     ));
+    report.push_str(&queries);
     Ok(report)
 }
 
@@ -231,6 +266,35 @@ impl Bodies {
         times.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(mine);
         Ok(())
     }
+}
+
+/// Asks in turns what somebody who investigates asks, until `done`; how long each answer took, and how many there were.
+fn ask(address: &str, mut done: impl FnMut() -> bool) -> Result<(Times, usize), PeersError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(PeersError::file("a runtime"))?;
+    #[allow(clippy::disallowed_methods)]
+    let client = reqwest::Client::new();
+    let queries = [
+        "SELECT rbac_policy, count(*) AS n FROM access_logs WHERE rbac_decision = 'deny' AND time > (SELECT max(time) FROM access_logs) - INTERVAL '5 minutes' GROUP BY 1 ORDER BY 2 DESC",
+        "SELECT time, path FROM access_logs WHERE request_id = 'c6f73857-3660-4278-bf3a-7543fa2f5d53'",
+    ];
+    let mut times = Vec::new();
+    for query in queries.iter().cycle() {
+        if done() {
+            break;
+        }
+        let started = Instant::now();
+        let answer = runtime.block_on(sql(&client, address, query));
+        let answer =
+            answer.map_err(|error| PeersError::Failed { program: "sql".to_owned(), said: error.to_string() })?;
+        if !answer["rows"].is_array() {
+            return Err(PeersError::Failed { program: "sql".to_owned(), said: answer.to_string() });
+        }
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let count = times.len();
+    Ok((Times::of(times), count))
 }
 
 /// How long the disk takes to sync a small write.
