@@ -112,7 +112,7 @@ impl Words {
             at = end;
         }
         let left = self.tail.iter().filter(|byte| is_mark(**byte)).count();
-        (bytes.get(at..) == Some(&self.tail) && next + left == marks.len()).then_some(())
+        (same(bytes.get(at..)?, &self.tail) && next + left == marks.len()).then_some(())
     }
 }
 

@@ -50,6 +50,12 @@ fn tokens(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
 #[inline]
 fn starts(text: &[u8], at: usize) -> bool {
     let rest = text.get(at..).unwrap_or_default();
+    // few words have these two letters
+    rest.first() == Some(&b'e') && starts_token(text, at, rest)
+}
+
+#[cold]
+fn starts_token(text: &[u8], at: usize, rest: &[u8]) -> bool {
     rest.starts_with(START)
         || INDENTED.into_iter().any(|start| rest.starts_with(start)) && part_end(text, at) - at >= SHORTEST_INDENTED
 }
