@@ -403,6 +403,8 @@ impl<'r, D: Disk> Reading<'r, D> {
         let mut place = HEADER.min(bytes.len());
         match bytes.get(..HEADER) {
             Some(header) if header == name.header() => {}
+            // space that was given to the file, and nothing in it
+            Some(header) if bytes.iter().all(|byte| *byte == 0) => self.recovery.torn_bytes += header.len() as u64,
             Some(_) => self.keep_aside(bytes, 0, HEADER)?,
             None => self.recovery.torn_bytes += bytes.len() as u64,
         }

@@ -149,6 +149,29 @@ fn a_torn_tail_costs_what_it_tore() {
     }
 }
 
+/// R3: the file has its length, and what was not synced is zeros.
+#[test]
+fn zeros_where_bytes_were_to_come_are_torn() {
+    let disk = Simulated::default();
+    let (mut log, ..) = open(disk.clone(), 1 << 20, 0);
+    for n in 1..=4 {
+        append(&mut log, &[&format!("payload {n}")]);
+    }
+    let name = disk.names().unwrap().remove(0);
+    let whole = disk.read(&name).unwrap();
+    let frame = frame::HEADER + "payload 1".len();
+    for (kept, end) in [(0, 0), (0, HEADER), (1, HEADER + frame), (3, HEADER + 3 * frame)] {
+        let disk = Simulated::default();
+        disk.create(&name).unwrap();
+        disk.change(&name, |bytes| bytes.extend_from_slice(&whole[..end]));
+        disk.change(&name, |bytes| bytes.resize(whole.len(), 0));
+        let (_, recovery, frames) = open(disk, 1 << 20, 0);
+        assert_eq!(frames, numbered(1..=kept), "{end}");
+        let torn = (whole.len() - end) as u64;
+        assert_eq!((recovery.torn_bytes, recovery.damaged, recovery.missing), (torn, vec![], vec![]), "{end}");
+    }
+}
+
 /// R5: every bit of a segment flipped.
 #[test]
 fn a_flipped_bit_costs_one_frame_which_is_kept_aside() {
