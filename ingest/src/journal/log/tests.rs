@@ -30,6 +30,18 @@ fn numbered(range: RangeInclusive<u64>) -> Frames {
     range.map(|n| (n, format!("payload {n}").into_bytes())).collect()
 }
 
+/// A segment of four frames of one length: its name and its bytes.
+fn four_frames() -> (String, Vec<u8>) {
+    let disk = Simulated::default();
+    let (mut log, ..) = open(disk.clone(), 1 << 20, 0);
+    for n in 1..=4 {
+        append(&mut log, &[&format!("payload {n}")]);
+    }
+    let name = disk.names().unwrap().remove(0);
+    let whole = disk.read(&name).unwrap();
+    (name, whole)
+}
+
 #[test]
 fn what_was_appended_is_read_again() {
     let disk = Simulated::default();
@@ -124,13 +136,7 @@ fn damage_on_a_full_disk_is_kept() {
 /// R4: the last segment cut off at every byte.
 #[test]
 fn a_torn_tail_costs_what_it_tore() {
-    let disk = Simulated::default();
-    let (mut log, ..) = open(disk.clone(), 1 << 20, 0);
-    for n in 1..=4 {
-        append(&mut log, &[&format!("payload {n}")]);
-    }
-    let name = disk.names().unwrap().remove(0);
-    let whole = disk.read(&name).unwrap();
+    let (name, whole) = four_frames();
     let frame = frame::HEADER + "payload 1".len();
     for end in 0..=whole.len() {
         let disk = Simulated::default();
@@ -152,13 +158,7 @@ fn a_torn_tail_costs_what_it_tore() {
 /// R3: the file has its length, and what was not synced is zeros.
 #[test]
 fn zeros_where_bytes_were_to_come_are_torn() {
-    let disk = Simulated::default();
-    let (mut log, ..) = open(disk.clone(), 1 << 20, 0);
-    for n in 1..=4 {
-        append(&mut log, &[&format!("payload {n}")]);
-    }
-    let name = disk.names().unwrap().remove(0);
-    let whole = disk.read(&name).unwrap();
+    let (name, whole) = four_frames();
     let frame = frame::HEADER + "payload 1".len();
     for (kept, end) in [(0, 0), (0, HEADER), (1, HEADER + frame), (3, HEADER + 3 * frame)] {
         let disk = Simulated::default();
