@@ -80,8 +80,8 @@ impl std::fmt::Debug for Sql {
     }
 }
 
-/// Bytes of Parquet footers that are kept by a session that is not told otherwise: of the files that are read again and again. One of ours takes a
-/// quarter of a megabyte. (The engine's default is 50 MiB.)
+/// Bytes of Parquet footers that are kept by a session that is not told otherwise: of the files that are read again and again.
+/// (The engine's default is 50 MiB.)
 const METADATA_CACHE: usize = 8 << 20;
 /// The same over a table that lasts.
 const METADATA_CACHE_OF_A_TABLE: usize = 64 << 20;
