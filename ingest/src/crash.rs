@@ -7,17 +7,20 @@
 //! is never reached.
 
 /// Every place, as `what.step`, in the order in which lines pass them.
-pub const PLACES: [&str; 25] = [
+pub const PLACES: [&str; 28] = [
     // a payload that was received
     "journal.begin",
     "journal.written",
     "journal.synced",
     "ingest.taken",
-    // a flush: rejects, then access logs, then what the journal may forget
+    // a flush: rejects, roll-ups, then access logs, then what the journal may forget
     "flush.begin",
     "rejects.files",
     "rejects.committed",
     "rejects.synced",
+    "edges_1m.files",
+    "edges_1m.committed",
+    "edges_1m.synced",
     "coverage.saved",
     "access_logs.files",
     "access_logs.committed",

@@ -19,7 +19,7 @@ use crate::reporter::{Direction, Reporter};
 use crate::row::{Row, Value};
 use crate::schema::Col;
 use crate::slots::Slots;
-pub(crate) use id::id;
+pub(crate) use id::{NAMES, id};
 
 /// Edges that are remembered.
 const EDGES: usize = 8192;

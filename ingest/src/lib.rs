@@ -69,6 +69,7 @@ pub use field_map::{FieldMap, FieldMapError};
 pub use format_string::TextFormat;
 pub use json_format::JsonFormat;
 pub use line_format::{Envelope, LineFormat, LineFormats};
+pub use log_type::is_request;
 pub use mesh_config::MeshFormats;
 pub use operator::{Operator, OperatorError};
 pub use options::{DecodeOptions, Formats, GatewayNames, GatewayNamesError};

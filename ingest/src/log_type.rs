@@ -51,8 +51,9 @@ impl LogType {
     }
 }
 
-/// Whether a line of this type stands for a request or connection: the start, periodic and per-try lines repeat it.
-pub(crate) fn counts(access_log_type: Option<&str>) -> bool {
+/// Whether a line of this `access_log_type` stands for a request or connection: the start, periodic and per-try lines repeat it.
+#[must_use]
+pub fn is_request(access_log_type: Option<&str>) -> bool {
     access_log_type.is_none_or(|name| name == "NotSet" || is_end(name))
 }
 
@@ -106,7 +107,7 @@ mod tests {
             (Some("TcpPeriodic"), false),
             (Some("UpstreamEnd"), false),
         ] {
-            assert_eq!(counts(name), expected, "{name:?}");
+            assert_eq!(is_request(name), expected, "{name:?}");
         }
     }
 

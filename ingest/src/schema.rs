@@ -1,14 +1,16 @@
-//! The two tables that decoding yields, `access_logs` and `rejects`: every column, typed once, here.
+//! The two tables that decoding yields, `access_logs` and `rejects`, and the one that sums rows up, `edges_1m`: every column, typed once, here.
 //!
 //! ```text
 //! line ─▶ canonical keys ─▶ columns of access_logs   (ACCESS_LOGS says which keys feed which column)
 //!    └──▶ rejects                                    (REJECTS)
+//!                            access_logs ─▶ edges_1m (edges.rs)
 //! ```
 //!
 //! Signed integers only (Delta has no unsigned ones), text as `Utf8View`, times as microseconds since 1970 in UTC.
 //! `null` always means "the line does not say"; what exactly, each column says in [`Column::null_means`].
 
 mod columns;
+mod edges;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -18,6 +20,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use crate::key::{Key, KeySet};
 pub use columns::{ACCESS_LOGS, REJECTS};
 pub(crate) use columns::{COLUMN_COUNT, Col};
+pub use edges::{EDGE_NAMES, edges_1m};
 
 /// One column of a table, with all that a reader of a row needs to know about it.
 #[derive(Debug, Clone, Copy)]

@@ -335,8 +335,7 @@ impl Core {
     /// # Errors
     /// If the tables cannot be registered.
     pub async fn session(&self) -> Result<SessionContext, DataFusionError> {
-        let snapshot = self.store.snapshot();
-        self.sql.over(snapshot.access_logs(), Some(snapshot.rejects())).await
+        self.sql.over(&self.store.snapshot()).await
     }
 
     /// Answers one read-only statement.

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!  AccessLogBatch ─▶ store (hot ∪ cold) ─▶ sql session ─▶ detect ─▶ findings (+ change feed)
+//!        └─ edges ─▶  └ edges_1m
 //! ```
 //! It opens no listening socket, reads no clock (time is an argument) and talks to no receiver of alerts.
 
 mod core;
 pub mod detect;
+mod edges;
 pub mod finding;
 pub mod findings;
 pub mod json;

@@ -26,6 +26,8 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 
+use crate::store::Snapshot;
+
 /// Rows that count: one line per request and reporter. A line without `access_log_type` is an End line.
 /// Source: `envoy.data.accesslog.v3.AccessLogType`.
 pub const COUNTED: &str =
@@ -157,16 +159,15 @@ impl Sql {
         Ok(SessionContext::new_with_state(state))
     }
 
-    /// A session over these tables.
+    /// A session over all tables of a snapshot.
     ///
     /// # Errors
     /// If `access_logs` has not the columns of the table.
-    pub async fn over(
-        &self,
-        access_logs: Arc<dyn TableProvider>,
-        rejects: Option<Arc<dyn TableProvider>>,
-    ) -> Result<SessionContext> {
-        self.tables(self.fresh(Size::Any)?, access_logs, rejects).await
+    pub async fn over(&self, snapshot: &Snapshot) -> Result<SessionContext> {
+        let context = self.fresh(Size::Any)?;
+        context.register_table("rejects", snapshot.rejects())?;
+        context.register_table("edges_1m", snapshot.edges_1m())?;
+        self.requests(context, snapshot.access_logs()).await
     }
 
     /// All rows of a table, to be narrowed down.
@@ -174,31 +175,31 @@ impl Sql {
         self.fresh(Size::Any)?.read_table(table)
     }
 
-    /// A session over few rows: one partition, no threads handing rows to each other.
-    pub(crate) async fn over_narrow(&self, access_logs: Arc<dyn TableProvider>) -> Result<SessionContext> {
-        self.tables(self.fresh(Size::Narrow)?, access_logs, None).await
+    /// A session over these access logs: what detections read.
+    pub(crate) async fn over_logs(&self, access_logs: Arc<dyn TableProvider>) -> Result<SessionContext> {
+        self.logs(self.fresh(Size::Any)?, access_logs).await
     }
 
-    async fn tables(
-        &self,
-        context: SessionContext,
-        access_logs: Arc<dyn TableProvider>,
-        rejects: Option<Arc<dyn TableProvider>>,
-    ) -> Result<SessionContext> {
-        context.register_table("access_logs", access_logs)?;
-        let rejects = rejects.unwrap_or_else(|| empty(ingest::schema::rejects()));
-        context.register_table("rejects", rejects)?;
-        let counted = context.sql(&format!("SELECT *, {PROVEN} FROM access_logs WHERE {COUNTED}")).await?.into_view();
-        context.register_table("requests", counted)?;
-        Ok(context)
+    /// The same over few rows: one partition, no threads handing rows to each other.
+    pub(crate) async fn over_narrow(&self, access_logs: Arc<dyn TableProvider>) -> Result<SessionContext> {
+        self.logs(self.fresh(Size::Narrow)?, access_logs).await
     }
 
     /// A session over empty tables, to plan with.
-    ///
-    /// # Errors
-    /// As [`Self::over`].
-    pub async fn over_nothing(&self) -> Result<SessionContext> {
-        self.over(empty(ingest::schema::access_logs()), None).await
+    pub(crate) async fn over_nothing(&self) -> Result<SessionContext> {
+        self.over_logs(empty(ingest::schema::access_logs())).await
+    }
+
+    async fn logs(&self, context: SessionContext, access_logs: Arc<dyn TableProvider>) -> Result<SessionContext> {
+        context.register_table("rejects", empty(ingest::schema::rejects()))?;
+        self.requests(context, access_logs).await
+    }
+
+    async fn requests(&self, context: SessionContext, access_logs: Arc<dyn TableProvider>) -> Result<SessionContext> {
+        context.register_table("access_logs", access_logs)?;
+        let counted = context.sql(&format!("SELECT *, {PROVEN} FROM access_logs WHERE {COUNTED}")).await?.into_view();
+        context.register_table("requests", counted)?;
+        Ok(context)
     }
 }
 

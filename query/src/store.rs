@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!  AccessLogBatch ─append─▶ hot (memory, by 5 min of event time) ─flush─▶ cold (Parquet files, committed through Delta Lake)
+//!        └─ rolled up by minute and edge ─▶ likewise
 //!                            └──────────────── snapshot: one consistent cut ────────────────┘─▶ TableProvider ─▶ SQL
 //!
 //!                                                              ▲ small files become large ones, old rows are deleted (tidy.rs)
 //!
 //!  DIR/meshwarden.json  format          DIR/access_logs/  Delta table      DIR/coverage/  sums per source
-//!  DIR/meshwarden.lock  single writer   DIR/rejects/      Delta table      both by day
+//!  DIR/meshwarden.lock  single writer   DIR/rejects/      Delta table
+//!                                       DIR/edges_1m/     Delta table      each by day
 //! ```
 //! Invariants:
 //! - A row is in hot or in cold, never in both, never in neither: both lists live under one lock, and a flush swaps them in one
@@ -17,7 +19,7 @@
 //! - A flush that fails or is dropped half-way loses nothing and can be repeated; two never overlap; appends and queries go on.
 //! - One writer per folder (a lock on a file); any number of readers of what is committed.
 //!
-//! A store in passing ([`Store::in_passing`]) only bounds memory: its files have no log, are not durable, and nobody opens them again.
+//! A store in passing ([`Store::in_passing`]) only bounds memory: its files have no log, are not durable, and nobody opens them again; nothing is rolled up.
 //!
 //! Times are microseconds since the epoch, UTC. Sizes are bytes of memory really held.
 //!
@@ -63,7 +65,7 @@ pub use verify::{Flaw, Verified};
 
 use chrono::{DateTime, Utc};
 use ingest::{AccessLogBatch, Coverage};
-use state::{Ready, State};
+use state::{Ready, State, Which};
 
 /// How a store behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,7 @@ impl Flushing {
 #[derive(Debug)]
 pub struct Store {
     options: StoreOptions,
+    rolls_up: bool,
     state: Arc<RwLock<State>>,
     backing: Arc<tokio::sync::Mutex<Backing>>,
 }
@@ -169,7 +172,13 @@ impl Store {
 
     fn new(options: StoreOptions, mut state: State, backing: Backing) -> Self {
         state.closed = matches!(backing, Backing::ReadOnly | Backing::Closed);
-        Self { options, state: Arc::new(RwLock::new(state)), backing: Arc::new(tokio::sync::Mutex::new(backing)) }
+        let rolls_up = !matches!(backing, Backing::Passing(_));
+        Self {
+            options,
+            rolls_up,
+            state: Arc::new(RwLock::new(state)),
+            backing: Arc::new(tokio::sync::Mutex::new(backing)),
+        }
     }
 
     /// Adds a batch, rows and rejects together; when this returns they are queryable. Answers the batch's sequence number.
@@ -183,7 +192,7 @@ impl Store {
             drop(state);
             return Err(self.refusal());
         }
-        let sequence = state.sequence.max(state.rejects.flushed) + 1;
+        let sequence = state.next();
         state.push(ready, sequence);
         Ok(sequence)
     }
@@ -209,14 +218,19 @@ impl Store {
 
     /// A batch as the tables take it: the expensive part, before the lock is taken.
     fn ready(&self, batch: &AccessLogBatch) -> Result<Ready, StoreError> {
-        let (logs, rejected) = {
+        let (logs, rejected, edges) = {
             let state = self.read();
-            (state.access_logs.shape.clone(), state.rejects.shape.clone())
+            let shape = |which: Which| Arc::clone(&which.of(&state).shape);
+            (shape(Which::AccessLogs), shape(Which::Rejects), shape(Which::Edges1m))
         };
         let rows = hot::split(&logs.fit(&batch.rows)?, logs.time_column)?;
         let rejects = hot::split(&rejected.fit(&batch.rejects)?, rejected.time_column)?;
+        let edges = match self.rolls_up {
+            true => hot::split(&crate::edges::roll_up(&batch.rows)?, edges.time_column)?,
+            false => Vec::new(),
+        };
         let coverage = coverage::source_of(batch).map(|source| (source.to_owned(), batch.coverage.clone()));
-        Ok(Ready { rows, rejects, coverage })
+        Ok(Ready { rows, rejects, edges, coverage })
     }
 
     /// The last append that is on stable storage with all before it.
@@ -300,7 +314,7 @@ impl Store {
             Err(_) => true,
         };
         let state = self.read();
-        let tables = [&state.access_logs, &state.rejects];
+        let tables = Which::ALL.map(|which| which.of(&state));
         let hot = tables.iter().map(|table| &table.hot);
         let frozen = tables.iter().flat_map(|table| &table.frozen).map(|frozen| &frozen.rows).filter(|_| !running);
         let (rows, bytes) =
@@ -311,8 +325,7 @@ impl Store {
     /// Whether so much is in memory, a flush that is running included, that who brings more should wait for it.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        let state = self.read();
-        let bytes = state.access_logs.hot_bytes() + state.rejects.hot_bytes();
+        let bytes = self.read().hot_bytes();
         bytes >= (self.options.flush_bytes as u64).saturating_mul(CROWDED)
     }
 
@@ -326,7 +339,7 @@ impl Store {
     #[must_use]
     pub fn tables(&self) -> Vec<TableStats> {
         let state = self.read();
-        [&state.access_logs, &state.rejects].map(TableStats::of).into()
+        Which::ALL.iter().rev().map(|which| TableStats::of(which.of(&state))).collect()
     }
 
     /// When what is on disk was last added to; `None`: never, or it is not known.
@@ -340,8 +353,12 @@ impl Store {
     /// # Errors
     /// If the work is cut short. A file that is wrong is no error, but a flaw.
     pub async fn verify(&self) -> Result<Vec<Verified>, StoreError> {
-        let Snapshot { access_logs, rejects, .. } = self.snapshot();
-        Ok(vec![verify::verify(&access_logs).await?, verify::verify(&rejects).await?])
+        let Snapshot { access_logs, rejects, edges_1m, .. } = self.snapshot();
+        let mut verified = Vec::with_capacity(3);
+        for table in [access_logs, edges_1m, rejects] {
+            verified.push(verify::verify(&table).await?);
+        }
+        Ok(verified)
     }
 
     /// Which columns each source filled, summed over everything ever appended.

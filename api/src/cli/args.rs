@@ -151,7 +151,7 @@ pub(crate) enum StoreCommand {
     Compact(StoreArgs),
     /// Delete the rows whose time is over, and are not held; a running service does so by itself
     #[command(
-        after_help = "Example:\n  meshwarden store retain --data /var/lib/meshwarden --config meshwarden.toml\n\nThe configuration says how long:\n  [retention]\n  access_logs_days = 400     # 0: for ever\n  rejects_days = 400\n  [[retention.hold]]\n  name = \"case-17\"\n  from = \"2026-01-01T00:00:00Z\"\n  to = \"2026-02-01T00:00:00Z\"\n  entity = \"cluster.local/ns/bank/sa/payments\""
+        after_help = "Example:\n  meshwarden store retain --data /var/lib/meshwarden --config meshwarden.toml\n\nThe configuration says how long:\n  [retention]\n  access_logs_days = 400     # 0: for ever\n  rejects_days = 400\n  edges_1m_days = 400\n  [[retention.hold]]\n  name = \"case-17\"\n  from = \"2026-01-01T00:00:00Z\"\n  to = \"2026-02-01T00:00:00Z\"\n  entity = \"cluster.local/ns/bank/sa/payments\""
     )]
     Retain(StoreRetainArgs),
     /// Read every byte of it and compare with what was written; exits with 1 if something is not right; a service may be running

@@ -29,7 +29,7 @@ pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliEr
             }
             let snapshot = store.snapshot();
             let sql = Sql::of_a_table(CoreOptions::default().sql_memory)?;
-            let session = sql.over(snapshot.access_logs(), Some(snapshot.rejects())).await?;
+            let session = sql.over(&snapshot).await?;
             Rowset::of(&sql, session, &args.query, limits).await?
         }
         None if args.from.is_empty() => return Err(CliError::NoSource),

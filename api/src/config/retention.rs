@@ -11,6 +11,7 @@ use serde::Deserialize;
 pub(super) struct RetentionToml {
     access_logs_days: Option<u32>,
     rejects_days: Option<u32>,
+    edges_1m_days: Option<u32>,
     hold: Vec<HoldToml>,
 }
 
@@ -31,7 +32,12 @@ impl RetentionToml {
             days => Some(days),
         };
         let holds = self.hold.into_iter().map(HoldToml::check).collect::<Result<Vec<_>, _>>()?;
-        Ok(Retention { access_logs_days: days(self.access_logs_days), rejects_days: days(self.rejects_days), holds })
+        Ok(Retention {
+            access_logs_days: days(self.access_logs_days),
+            rejects_days: days(self.rejects_days),
+            edges_1m_days: days(self.edges_1m_days),
+            holds,
+        })
     }
 }
 

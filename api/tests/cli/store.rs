@@ -27,6 +27,11 @@ fn store(command: &[&str], data: &Path) -> (Option<i32>, Value, String) {
     (output.status.code(), value, text(&output.stderr).to_owned())
 }
 
+/// What is said of a table.
+fn of<'a>(tables: &'a Value, name: &str) -> &'a Value {
+    tables.as_array().unwrap().iter().find(|table| table["table"] == name).unwrap()
+}
+
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let (mut files, mut left) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(path) = left.pop() {
@@ -89,11 +94,9 @@ fn compacted_retained_and_verified() {
     let logs = folder.path().join("access_logs");
     assert_eq!(files(&logs, ".parquet").len(), 5);
     let (code, done, said) = store(&["compact"], folder.path());
-    assert_eq!(
-        (code, &done["tables"][0]["files"], &done["tables"][1]["files"]),
-        (Some(0), &2.into(), &1.into()),
-        "{said}"
-    );
+    let compacted = ["access_logs", "edges_1m", "rejects"].map(|table| of(&done["tables"], table)["files"].clone());
+    assert_eq!((code, compacted), (Some(0), [2.into(), 2.into(), 1.into()]), "{said}");
+    assert_eq!(rows("SELECT sum(requests) FROM edges_1m"), "100");
     assert_eq!(rows(all), before);
     assert_eq!(store(&["compact"], folder.path()).1["compacted"], Value::Array(vec![]));
     let (code, verified, _) = store(&["verify"], folder.path());
@@ -118,21 +121,23 @@ fn compacted_retained_and_verified() {
     assert_eq!(store(&["verify"], folder.path()).0, Some(0));
 
     // everything is younger than 400 days; then nothing is kept but what is held
-    assert_eq!(store(&["retain"], folder.path()).1["retained"][1]["deleted_rows"], 0);
+    assert_eq!(of(&store(&["retain"], folder.path()).1["retained"], "access_logs")["deleted_rows"], 0);
     let config = folder.path().join("meshwarden.toml");
     let hold = "[[retention.hold]]\nname = \"case-17\"\nfrom = \"2026-11-23T00:00:00Z\"\nto = \"2026-11-24T00:00:00Z\"\nentity = \"0-7\"\n";
-    let first_days = format!("[retention]\naccess_logs_days = 1\nrejects_days = 0\n{hold}");
+    let first_days = format!("[retention]\naccess_logs_days = 1\nrejects_days = 0\nedges_1m_days = 1\n{hold}");
     std::fs::write(&config, &first_days).unwrap();
     let retain = ["retain", "--config", config.to_str().unwrap()];
     // by the machine's clock, which is days later than the rows
     let (code, done, said) = store(&retain, folder.path());
     assert_eq!(code, Some(0), "{said}");
-    let access_logs = &done["retained"][0];
+    let access_logs = of(&done["retained"], "access_logs");
     assert_eq!((&access_logs["deleted_rows"], &access_logs["held_rows"]), (&98.into(), &2.into()));
     assert_eq!(
         rows("SELECT count(*) || ' ' || min(request_id) || ' ' || max(request_id) FROM access_logs"),
         "2 0-7 0-7"
     );
+    // a roll-up does not name a request
+    assert_eq!(rows("SELECT count(*) FROM edges_1m"), "0");
     assert_eq!(store(&["verify"], folder.path()).0, Some(0));
     std::fs::write(&config, "[[retention.hold]]\nname = \"x\"\nfrom = \"soon\"\nto = \"later\"\n").unwrap();
     let (code, _, said) = store(&retain, folder.path());

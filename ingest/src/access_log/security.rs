@@ -3,7 +3,7 @@
 use crate::egress::{Egress, egress, egress_host};
 use crate::jwt;
 use crate::key::Key;
-use crate::log_type::{LogType, counts};
+use crate::log_type::{LogType, is_request};
 use crate::rbac::{Decision, Details, Metadata, Policy};
 use crate::reporter::Reporter;
 use crate::row::{Row, Value};
@@ -121,7 +121,7 @@ fn signals_of(
     egress: Option<Egress>,
 ) -> i64 {
     let ambiguous = bit(line.fields.is_ambiguous(), signals::AMBIGUOUS);
-    if !counts(line.access_log_type) {
+    if !is_request(line.access_log_type) {
         return ambiguous;
     }
     let by_app = line.response_code == Some(403) && line.get(Key::ResponseCodeDetails) == Some("via_upstream");

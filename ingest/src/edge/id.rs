@@ -12,7 +12,7 @@ use crate::row::{Row, Value};
 use crate::schema::{ACCESS_LOGS, Col};
 
 /// What names an edge.
-const NAMES: &[Col] = &[
+pub(crate) const NAMES: &[Col] = &[
     Col::Reporter,
     Col::Direction,
     Col::LogType,

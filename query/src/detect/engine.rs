@@ -81,7 +81,7 @@ impl Engine {
         let id = header.id.clone();
         let failed =
             |source: DataFusionError| EvaluateError::Sql { detection: id.clone(), window, source: Box::new(source) };
-        let context = self.sql.over(access_logs, None).await.map_err(failed)?;
+        let context = self.sql.over_logs(access_logs).await.map_err(failed)?;
         let statement = detection.statement.clone();
         let work = self.sql.spawn(async move {
             let plan = plan(&context, &header, &statement, window).await?;

@@ -76,14 +76,13 @@ pub(crate) fn write_days(
     sequence: u64,
     schema: &SchemaRef,
     time_column: usize,
-    pieces: &[Arc<Piece>],
+    batches: &[&RecordBatch],
 ) -> Result<Vec<ColdFile>, StoreError> {
-    let batches: Vec<&RecordBatch> = pieces.iter().map(|piece| &piece.rows).collect();
     let mut files = Vec::new();
     let mut write = || {
-        for (day, rows) in day::split(order_by_time(&batches, time_column)) {
+        for (day, rows) in day::split(order_by_time(batches, time_column)) {
             let mut writer = Writer::kept(folder, day, schema, time_column)?;
-            writer.write(&batches, &rows)?;
+            writer.write(batches, &rows)?;
             files.push(writer.finish(sequence)?);
         }
         day::sync(folder, &files)

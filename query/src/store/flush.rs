@@ -1,19 +1,21 @@
 //! Moving rows from memory to disk for good, in steps that can be cut off anywhere.
 //!
 //! ```text
-//!  1 reconcile   ask both Delta logs what they cover: a commit whose answer was lost is taken over, not repeated
+//!  1 reconcile   ask the Delta logs what they cover: a commit whose answer was lost is taken over, not repeated
 //!  2 freeze      one lock section: sequence S, all rows up to S, the coverage up to S
 //!  3 rejects     write Parquet ─▶ sync ─▶ commit with txn S ─▶ sync ─▶ one lock section: memory out, file in
-//!  4 access_logs the same, after the coverage file of S; this commit is what "flushed up to S" means
+//!  4 edges_1m    the same, rows of one minute and edge made one
+//!  5 access_logs the same, after the coverage file of S; this commit is what "flushed up to S" means
 //! ```
 //! Appends go on during all of it. A failure leaves the frozen rows in memory, queryable, and the next flush takes them along.
 //!
-//! After step 4 everything up to S is on stable storage, and the journal may forget it. Where the process died between 3 and 4 the two tables
+//! After step 5 everything up to S is on stable storage, and the journal may forget it. Where the process died between 3 and 5 the tables
 //! cover different sequences: of what the journal hands out again each takes what it does not have (`Table::flushed`).
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
+use arrow::array::RecordBatch;
 use ingest::crash;
 
 use super::cold::{self, ColdFile};
@@ -23,8 +25,8 @@ use super::error::StoreError;
 use super::folder::WriterLock;
 use super::hot::Piece;
 use super::older;
-use super::state::State;
-use super::table::{Shape, Table};
+use super::state::{State, Which};
+use super::table::Table;
 use super::vacuum::Litter;
 
 /// What one flush did.
@@ -34,6 +36,8 @@ pub struct Flushed {
     pub rows: u64,
     /// Rejects moved to disk.
     pub rejects: u64,
+    /// Rows of `edges_1m` moved to disk.
+    pub edges: u64,
     /// Size of the new Parquet files, bytes.
     pub bytes: u64,
     /// Every append up to this number is on stable storage.
@@ -46,40 +50,49 @@ pub struct Flushed {
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(super) folder: PathBuf,
-    pub(super) access_logs: DeltaLog,
-    pub(super) rejects: DeltaLog,
+    access_logs: DeltaLog,
+    rejects: DeltaLog,
+    edges_1m: DeltaLog,
     /// For [`super::tidy`].
     pub(super) litter: Litter,
     _lock: WriterLock,
 }
 
-/// Which of the two tables.
-pub(super) type Pick = fn(&mut State) -> &mut Table;
-pub(super) const ACCESS_LOGS: Pick = |state| &mut state.access_logs;
-pub(super) const REJECTS: Pick = |state| &mut state.rejects;
-
 impl Writer {
     /// Opens or creates the tables in a folder that `lock` was taken for, and answers what is in them.
     pub(crate) async fn open(folder: PathBuf, lock: WriterLock) -> Result<(Self, State), StoreError> {
-        let (logs, rejected) = (State::access_logs_shape(), State::rejects_shape());
-        let (access_logs, access_logs_table) = open_table(&folder, logs).await?;
-        let (rejects, rejects_table) = open_table(&folder, rejected).await?;
+        let (access_logs, access_logs_table) = open_table(&folder, Which::AccessLogs).await?;
+        let (rejects, rejects_table) = open_table(&folder, Which::Rejects).await?;
+        let (mut edges_1m, mut edges_table) = open_table(&folder, Which::Edges1m).await?;
+        if edges_table.flushed == 0 && access_logs_table.flushed > 0 {
+            edges_table = older::roll_up(&mut edges_1m, &access_logs_table).await?;
+        }
         let coverage = coverage::load(&folder, access_logs_table.flushed)?;
         let as_of = access_logs.committed_at().max(rejects.committed_at());
-        let state = State { as_of, ..State::new(access_logs_table, rejects_table, coverage) };
+        let state = State { as_of, ..State::new(access_logs_table, rejects_table, edges_table, coverage) };
         super::folder::write_format(&folder)?;
-        Ok((Self { folder, access_logs, rejects, litter: Litter::default(), _lock: lock }, state))
+        Ok((Self { folder, access_logs, rejects, edges_1m, litter: Litter::default(), _lock: lock }, state))
+    }
+
+    /// The log of a table.
+    pub(super) fn log(&mut self, which: Which) -> &mut DeltaLog {
+        match which {
+            Which::AccessLogs => &mut self.access_logs,
+            Which::Rejects => &mut self.rejects,
+            Which::Edges1m => &mut self.edges_1m,
+        }
     }
 
     /// Moves everything appended so far to disk.
     pub(crate) async fn flush(&mut self, state: &RwLock<State>) -> Result<Flushed, StoreError> {
-        reconcile(&mut self.rejects, state, REJECTS).await?;
-        reconcile(&mut self.access_logs, state, ACCESS_LOGS).await?;
-        let (sequence, before, sums, rejects, rows) = {
+        for which in Which::ALL {
+            self.reconcile(state, which).await?;
+        }
+        let (sequence, before, sums, rejects, edges, rows) = {
             let mut state = write(state);
             let sequence = state.sequence;
-            let (rejects, rows) = (state.rejects.freeze(sequence), state.access_logs.freeze(sequence));
-            (sequence, state.access_logs.flushed, state.coverage.clone(), rejects, rows)
+            let [rejects, edges, rows] = Which::ALL.map(|which| which.of_mut(&mut state).freeze(sequence));
+            (sequence, state.access_logs.flushed, state.coverage.clone(), rejects, edges, rows)
         };
         let mut flushed = Flushed { sequence, version: self.access_logs.version(), ..Flushed::default() };
         if sequence == before {
@@ -87,18 +100,23 @@ impl Writer {
         }
         crash::at("flush", "begin");
         if !rejects.is_empty() {
-            let files = move_to_disk(&mut self.rejects, state, REJECTS, rejects, sequence).await?;
+            let files = self.move_to_disk(state, Which::Rejects, rejects, sequence).await?;
             count(&files, &mut flushed.rejects, &mut flushed.bytes);
+        }
+        if !edges.is_empty() {
+            let files = self.move_to_disk(state, Which::Edges1m, edges, sequence).await?;
+            count(&files, &mut flushed.edges, &mut flushed.bytes);
         }
         coverage::save(&self.folder, sequence, &sums)?;
         crash::at("coverage", "saved");
-        let files = move_to_disk(&mut self.access_logs, state, ACCESS_LOGS, rows, sequence).await?;
+        let files = self.move_to_disk(state, Which::AccessLogs, rows, sequence).await?;
         count(&files, &mut flushed.rows, &mut flushed.bytes);
         coverage::forget_others(&self.folder, [before, sequence]);
         flushed.version = self.access_logs.version();
         tracing::info!(
             rows = flushed.rows,
             rejects = flushed.rejects,
+            edges = flushed.edges,
             bytes = flushed.bytes,
             sequence,
             version = flushed.version,
@@ -106,13 +124,63 @@ impl Writer {
         );
         Ok(flushed)
     }
+
+    /// Takes over what the log covers and this process does not know of: its own last commit, if the answer to it was lost.
+    pub(super) async fn reconcile(&mut self, state: &RwLock<State>, which: Which) -> Result<(), StoreError> {
+        let log = self.log(which);
+        let covered = log.refresh().await?;
+        let mut state = write(state);
+        let table = which.of_mut(&mut state);
+        if covered == table.flushed {
+            return Ok(());
+        }
+        if !table.frozen.iter().any(|frozen| frozen.up_to == covered) {
+            let flushed = table.flushed;
+            return Err(log.foreign(format!(
+                "it covers appends up to {covered}, this process wrote {flushed}: something else writes to it"
+            )));
+        }
+        table.settle(log.files()?, covered);
+        Ok(())
+    }
+
+    /// Writes frozen rows, commits them, and lets go of them.
+    async fn move_to_disk(
+        &mut self,
+        state: &RwLock<State>,
+        which: Which,
+        pieces: Vec<Arc<Piece>>,
+        sequence: u64,
+    ) -> Result<Vec<ColdFile>, StoreError> {
+        let (log, shape) = (self.log(which), Arc::clone(&which.of(&write(state)).shape));
+        let files = if pieces.is_empty() {
+            Vec::new()
+        } else {
+            let (folder, shape) = (log.folder().to_owned(), Arc::clone(&shape));
+            let written = tokio::task::spawn_blocking(move || {
+                let mut batches: Vec<&RecordBatch> = pieces.iter().map(|piece| &piece.rows).collect();
+                let merged = shape.merge.map(|merge| merge(&batches)).transpose()?;
+                if let Some(merged) = &merged {
+                    batches = vec![merged];
+                }
+                cold::write_days(&folder, sequence, &shape.schema, shape.time_column, &batches)
+            });
+            written.await.map_err(StoreError::Interrupted)??
+        };
+        crash::at(shape.name, "files");
+        log.commit(&files, sequence).await?;
+        crash::at(shape.name, "synced");
+        which.of_mut(&mut write(state)).settle(log.files()?, sequence);
+        Ok(files)
+    }
 }
 
 /// The tables of a folder as committed, for reading.
 pub(crate) async fn read(folder: &Path) -> Result<State, StoreError> {
-    let (mut tables, mut as_of) = (Vec::with_capacity(2), None);
-    // Rejects last: a writer commits them first, so what is read of them is never older than what is read of the access logs.
-    for shape in [State::access_logs_shape(), State::rejects_shape()] {
+    let (mut tables, mut as_of) = (Vec::with_capacity(3), None);
+    // The last one first: a writer commits the others before it, so what is read of them is never older than what is read of the access logs.
+    for which in Which::ALL.into_iter().rev() {
+        let shape = which.shape();
         let log = DeltaLog::open(&folder.join(shape.name), &shape.schema, shape.time_column).await?;
         as_of = as_of.max(log.as_ref().and_then(|(log, _)| log.committed_at()));
         tables.push(match log {
@@ -120,13 +188,14 @@ pub(crate) async fn read(folder: &Path) -> Result<State, StoreError> {
             None => Table::new(shape, Vec::new(), 0),
         });
     }
-    let [access_logs, rejects]: [Table; 2] =
+    let [access_logs, edges_1m, rejects]: [Table; 3] =
         tables.try_into().map_err(|_| StoreError::NoData { folder: folder.to_owned() })?;
     let coverage = coverage::load(folder, access_logs.flushed)?;
-    Ok(State { as_of, ..State::new(access_logs, rejects, coverage) })
+    Ok(State { as_of, ..State::new(access_logs, rejects, edges_1m, coverage) })
 }
 
-async fn open_table(folder: &Path, shape: Arc<Shape>) -> Result<(DeltaLog, Table), StoreError> {
+async fn open_table(folder: &Path, which: Which) -> Result<(DeltaLog, Table), StoreError> {
+    let shape = which.shape();
     let (mut log, covered) =
         DeltaLog::open_or_create(&folder.join(shape.name), &shape.schema, shape.time_column).await?;
     if !log.is_by_day()? {
@@ -135,49 +204,6 @@ async fn open_table(folder: &Path, shape: Arc<Shape>) -> Result<(DeltaLog, Table
     log.add_columns(&shape.schema).await?;
     let table = Table::new(shape, log.files()?, covered);
     Ok((log, table))
-}
-
-/// Takes over what the log covers and this process does not know of: its own last commit, if the answer to it was lost.
-pub(super) async fn reconcile(log: &mut DeltaLog, state: &RwLock<State>, pick: Pick) -> Result<(), StoreError> {
-    let covered = log.refresh().await?;
-    let mut state = write(state);
-    let table = pick(&mut state);
-    if covered == table.flushed {
-        return Ok(());
-    }
-    if !table.frozen.iter().any(|frozen| frozen.up_to == covered) {
-        let flushed = table.flushed;
-        return Err(log.foreign(format!(
-            "it covers appends up to {covered}, this process wrote {flushed}: something else writes to it"
-        )));
-    }
-    table.settle(log.files()?, covered);
-    Ok(())
-}
-
-/// Writes frozen rows, commits them, and lets go of them.
-async fn move_to_disk(
-    log: &mut DeltaLog,
-    state: &RwLock<State>,
-    pick: Pick,
-    pieces: Vec<Arc<Piece>>,
-    sequence: u64,
-) -> Result<Vec<ColdFile>, StoreError> {
-    let shape = Arc::clone(&pick(&mut write(state)).shape);
-    let files = if pieces.is_empty() {
-        Vec::new()
-    } else {
-        let (folder, shape) = (log.folder().to_owned(), Arc::clone(&shape));
-        let written = tokio::task::spawn_blocking(move || {
-            cold::write_days(&folder, sequence, &shape.schema, shape.time_column, &pieces)
-        });
-        written.await.map_err(StoreError::Interrupted)??
-    };
-    crash::at(shape.name, "files");
-    log.commit(&files, sequence).await?;
-    crash::at(shape.name, "synced");
-    pick(&mut write(state)).settle(log.files()?, sequence);
-    Ok(files)
 }
 
 fn count(files: &[ColdFile], rows: &mut u64, bytes: &mut u64) {

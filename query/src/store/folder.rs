@@ -1,10 +1,10 @@
 //! The data folder itself: which format it has, who may write to it, and getting its files onto stable storage.
 //!
 //! ```text
-//!  DIR/meshwarden.json      {"format":2}                    what a newer or older program checks first
+//!  DIR/meshwarden.json      {"format":3}                    what a newer or older program checks first
 //!  DIR/meshwarden.lock      locked while a writer is open; holds its process id, for the message only
 //!  DIR/coverage/…           see `coverage`
-//!  DIR/access_logs, DIR/rejects                             see `delta`
+//!  DIR/access_logs, DIR/rejects, DIR/edges_1m               see `delta`
 //! ```
 //! A folder of a newer format is refused and left alone; one of an older format is read as it is, and brought up when it is opened for writing.
 
@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 
-/// The format that this program writes, and the newest that it reads. 1: tables without partitions, brought up when they are opened for writing.
-const FORMAT: u64 = 2;
+/// The format that this program writes, and the newest that it reads. 1: tables without partitions; 2: no roll-ups. Both are brought up when they are opened for writing.
+const FORMAT: u64 = 3;
 const FORMAT_FILE: &str = "meshwarden.json";
 const LOCK_FILE: &str = "meshwarden.lock";
 

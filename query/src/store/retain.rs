@@ -34,6 +34,8 @@ pub struct Retention {
     pub access_logs_days: Option<u32>,
     /// Days that rejects are kept, by when they came; `None`: for ever.
     pub rejects_days: Option<u32>,
+    /// Days that roll-ups are kept, by their time; `None`: for ever.
+    pub edges_1m_days: Option<u32>,
     /// What is kept longer.
     pub holds: Vec<Hold>,
 }
@@ -46,7 +48,7 @@ pub struct Hold {
     /// Of which time.
     pub window: Window,
     /// A principal, address, service, JWT subject or request id; `None`: everything of that time. Of a reject nobody knows whose it is: it is held in
-    /// any case.
+    /// any case. A roll-up is held if it names the entity.
     pub entity: Option<String>,
 }
 
@@ -70,7 +72,8 @@ pub const DEFAULT_DAYS: u32 = 400;
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { access_logs_days: Some(DEFAULT_DAYS), rejects_days: Some(DEFAULT_DAYS), holds: Vec::new() }
+        let days = Some(DEFAULT_DAYS);
+        Self { access_logs_days: days, rejects_days: days, edges_1m_days: days, holds: Vec::new() }
     }
 }
 

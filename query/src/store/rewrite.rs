@@ -30,18 +30,30 @@ const BATCH_ROWS: usize = 1024;
 
 /// The rows of files that are sorted each, sorted as a whole. A column that a file does not have is null.
 pub(super) async fn merged(shape: &Shape, files: &[ColdFile]) -> DataFusionResult<SendableRecordBatchStream> {
+    let all: Vec<usize> = (0..shape.schema.fields().len()).collect();
+    columns(shape, files, &all).await
+}
+
+/// The same, but only these columns, rising, the time among them.
+pub(super) async fn columns(
+    shape: &Shape,
+    files: &[ColdFile],
+    columns: &[usize],
+) -> DataFusionResult<SendableRecordBatchStream> {
     let context =
         SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS));
     let groups = files.iter().map(|file| Ok(FileGroup::new(vec![partitioned(file)?])));
     let source = Arc::new(ParquetSource::new(Arc::clone(&shape.schema)));
     let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
         .with_file_groups(groups.collect::<DataFusionResult<Vec<_>>>()?)
+        .with_projection_indices(Some(columns.to_vec()))?
         .build();
     let format = ParquetFormat::new().with_options(TableParquetOptions::default());
     let plan = format.create_physical_plan(&context.state(), config).await?;
     let name = shape.time().map(|time| time.name().as_str()).unwrap_or_default();
+    let place = columns.iter().position(|column| *column == shape.time_column).unwrap_or_default();
     let by_time = PhysicalSortExpr {
-        expr: Arc::new(Column::new(name, shape.time_column)),
+        expr: Arc::new(Column::new(name, place)),
         options: SortOptions { descending: false, nulls_first: true },
     };
     let ordering = LexOrdering::new([by_time]).ok_or_else(|| DataFusionError::Internal("no order".to_owned()))?;

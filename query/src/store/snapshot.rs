@@ -14,6 +14,7 @@ use crate::window::Window;
 pub struct Snapshot {
     pub(crate) access_logs: Cut,
     pub(crate) rejects: Cut,
+    pub(crate) edges_1m: Cut,
     pub(crate) sequence: u64,
 }
 
@@ -28,6 +29,12 @@ impl Snapshot {
     #[must_use]
     pub fn rejects(&self) -> Arc<dyn TableProvider> {
         Arc::new(HotCold(self.rejects.clone()))
+    }
+
+    /// The table `edges_1m`.
+    #[must_use]
+    pub fn edges_1m(&self) -> Arc<dyn TableProvider> {
+        Arc::new(HotCold(self.edges_1m.clone()))
     }
 
     /// The part of `access_logs` that can hold rows of `window`: all of those, and others (filter by `time` all the same).

@@ -3,7 +3,7 @@
 //! ```text
 //!  freeze ─▶ write Parquet, quick to write ─▶ one lock section: memory out, file in
 //! ```
-//! No Delta log, no coverage, nothing put on stable storage: the list of files is in memory alone. A failure leaves the frozen rows in memory,
+//! No roll-ups, no Delta log, no coverage, nothing put on stable storage: the list of files is in memory alone. A failure leaves the frozen rows in memory,
 //! queryable, and the next flush takes them along.
 
 use std::path::PathBuf;
@@ -11,9 +11,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::cold;
 use super::error::StoreError;
-use super::flush::{ACCESS_LOGS, Flushed, Pick, REJECTS};
+use super::flush::Flushed;
 use super::hot::Piece;
-use super::state::State;
+use super::state::{State, Which};
 
 /// What it takes to write rows that pass.
 #[derive(Debug)]
@@ -36,22 +36,22 @@ impl Spill {
             let sequence = state.sequence;
             (sequence, state.rejects.freeze(sequence), state.access_logs.freeze(sequence))
         };
-        let (rejects, of_rejects) = self.move_to_disk(state, REJECTS, rejects, sequence).await?;
-        let (rows, of_rows) = self.move_to_disk(state, ACCESS_LOGS, rows, sequence).await?;
-        Ok(Flushed { rows, rejects, bytes: of_rejects + of_rows, sequence, version: None })
+        let (rejects, of_rejects) = self.move_to_disk(state, Which::Rejects, rejects, sequence).await?;
+        let (rows, of_rows) = self.move_to_disk(state, Which::AccessLogs, rows, sequence).await?;
+        Ok(Flushed { rows, rejects, edges: 0, bytes: of_rejects + of_rows, sequence, version: None })
     }
 
     /// Answers rows and bytes written.
     async fn move_to_disk(
         &mut self,
         state: &RwLock<State>,
-        pick: Pick,
+        which: Which,
         pieces: Vec<Arc<Piece>>,
         sequence: u64,
     ) -> Result<(u64, u64), StoreError> {
         let (shape, mut files) = {
-            let mut state = write(state);
-            let table = pick(&mut state);
+            let state = write(state);
+            let table = which.of(&state);
             (Arc::clone(&table.shape), table.cold.as_ref().clone())
         };
         let mut written = (0, 0);
@@ -65,7 +65,7 @@ impl Spill {
             written = (file.rows.unwrap_or(0), file.bytes);
             files.push(file);
         }
-        pick(&mut write(state)).settle(files, sequence);
+        which.of_mut(&mut write(state)).settle(files, sequence);
         Ok(written)
     }
 }

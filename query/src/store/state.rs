@@ -11,14 +11,17 @@ use super::hot::Pieces;
 use super::snapshot::Snapshot;
 use super::span;
 use super::table::{Shape, Table};
+use crate::edges;
 
-/// Both tables, and how far appending got.
+/// All tables, and how far appending got.
 #[derive(Debug)]
 pub(crate) struct State {
     /// Decoded lines.
     pub(crate) access_logs: Table,
     /// Lines that could not be decoded.
     pub(crate) rejects: Table,
+    /// Decoded lines, summed up by minute and edge.
+    pub(crate) edges_1m: Table,
     /// Number of the last append (0: none yet). Never used twice, also across restarts.
     pub(crate) sequence: u64,
     /// Coverage of everything appended, by source.
@@ -29,20 +32,62 @@ pub(crate) struct State {
     pub(crate) closed: bool,
 }
 
+/// Which table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    AccessLogs,
+    Rejects,
+    Edges1m,
+}
+
+impl Which {
+    /// All of them, in the order in which a flush commits them: what the last one covers, all do.
+    pub(crate) const ALL: [Self; 3] = [Self::Rejects, Self::Edges1m, Self::AccessLogs];
+
+    /// The table.
+    pub(crate) fn of(self, state: &State) -> &Table {
+        match self {
+            Self::AccessLogs => &state.access_logs,
+            Self::Rejects => &state.rejects,
+            Self::Edges1m => &state.edges_1m,
+        }
+    }
+
+    /// The table.
+    pub(crate) fn of_mut(self, state: &mut State) -> &mut Table {
+        match self {
+            Self::AccessLogs => &mut state.access_logs,
+            Self::Rejects => &mut state.rejects,
+            Self::Edges1m => &mut state.edges_1m,
+        }
+    }
+
+    /// What it is.
+    pub(crate) fn shape(self) -> Arc<Shape> {
+        Arc::new(match self {
+            Self::AccessLogs => Shape::new("access_logs", schema::access_logs(), "time"),
+            Self::Rejects => Shape::new("rejects", schema::rejects(), "received_at"),
+            Self::Edges1m => Shape { merge: Some(edges::merge), ..Shape::new("edges_1m", schema::edges_1m(), "time") },
+        })
+    }
+}
+
 impl State {
     /// What was found on disk (or nothing).
-    pub(crate) fn new(access_logs: Table, rejects: Table, coverage: Sums) -> Self {
-        // rejects are committed first: a crash between the two leaves them ahead, and what comes again is only new to the access logs
+    pub(crate) fn new(access_logs: Table, rejects: Table, edges_1m: Table, coverage: Sums) -> Self {
+        // the others are committed first: a crash between two leaves them ahead, and what comes again is only new to the access logs
         let sequence = access_logs.flushed;
-        Self { access_logs, rejects, sequence, coverage, as_of: None, closed: false }
+        Self { access_logs, rejects, edges_1m, sequence, coverage, as_of: None, closed: false }
     }
 
     /// Takes in what belongs to one sequence number.
     pub(crate) fn push(&mut self, ready: impl IntoIterator<Item = Ready>, sequence: u64) {
-        for Ready { rows, rejects, coverage } in ready {
+        for Ready { rows, rejects, edges, coverage } in ready {
             self.access_logs.hot.push(rows);
-            if sequence > self.rejects.flushed {
-                self.rejects.hot.push(rejects);
+            for (table, rows) in [(&mut self.rejects, rejects), (&mut self.edges_1m, edges)] {
+                if sequence > table.flushed {
+                    table.hot.push(rows);
+                }
             }
             if let Some((source, of_batch)) = coverage {
                 coverage::add(&mut self.coverage, &source, &of_batch);
@@ -53,23 +98,28 @@ impl State {
 
     /// Nothing.
     pub(crate) fn empty() -> Self {
-        let table = |shape| Table::new(shape, Vec::new(), 0);
-        Self::new(table(Self::access_logs_shape()), table(Self::rejects_shape()), Sums::new())
+        let table = |which: Which| Table::new(which.shape(), Vec::new(), 0);
+        Self::new(table(Which::AccessLogs), table(Which::Rejects), table(Which::Edges1m), Sums::new())
     }
 
-    /// Columns of `access_logs`, found by `time`.
-    pub(crate) fn access_logs_shape() -> Arc<Shape> {
-        Arc::new(Shape::new("access_logs", schema::access_logs(), "time"))
+    /// The next number that no append had, also not one whose rows only some tables have on disk.
+    pub(crate) fn next(&self) -> u64 {
+        Which::ALL.iter().map(|which| which.of(self).flushed).fold(self.sequence, u64::max) + 1
     }
 
-    /// Columns of `rejects`, found by `received_at`.
-    pub(crate) fn rejects_shape() -> Arc<Shape> {
-        Arc::new(Shape::new("rejects", schema::rejects(), "received_at"))
-    }
-
-    /// Both tables as of now.
+    /// All tables as of now.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot { access_logs: self.access_logs.cut(), rejects: self.rejects.cut(), sequence: self.sequence }
+        Snapshot {
+            access_logs: self.access_logs.cut(),
+            rejects: self.rejects.cut(),
+            edges_1m: self.edges_1m.cut(),
+            sequence: self.sequence,
+        }
+    }
+
+    /// Memory held by rows of all tables, bytes.
+    pub(crate) fn hot_bytes(&self) -> u64 {
+        Which::ALL.iter().map(|which| which.of(self).hot_bytes()).sum()
     }
 
     /// Numbers for people and metrics.
@@ -77,7 +127,7 @@ impl State {
         let span = self.access_logs.span();
         StoreStats {
             hot_rows: self.access_logs.hot_rows(),
-            hot_bytes: self.access_logs.hot_bytes() + self.rejects.hot_bytes(),
+            hot_bytes: self.hot_bytes(),
             cold_rows: self.access_logs.cold_rows(),
             cold_files: self.access_logs.cold.len() as u64,
             rejects: self.rejects.hot_rows() + self.rejects.cold_rows(),
@@ -94,6 +144,7 @@ impl State {
 pub(crate) struct Ready {
     pub(crate) rows: Pieces,
     pub(crate) rejects: Pieces,
+    pub(crate) edges: Pieces,
     /// By source.
     pub(crate) coverage: Option<(String, Coverage)>,
 }
@@ -103,7 +154,7 @@ pub(crate) struct Ready {
 pub struct StoreStats {
     /// Access logs in memory.
     pub hot_rows: u64,
-    /// Memory held by rows of both tables, bytes.
+    /// Memory held by rows of all tables, bytes.
     pub hot_bytes: u64,
     /// Access logs on disk.
     pub cold_rows: u64,

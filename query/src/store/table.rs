@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::error::ArrowError;
 
 use super::cold::ColdFile;
 use super::error::StoreError;
@@ -26,13 +27,18 @@ pub(crate) struct Shape {
     pub(crate) schema: SchemaRef,
     /// Which of them is the time that rows are found by.
     pub(crate) time_column: usize,
+    /// How rows become fewer when they are written, if they can.
+    pub(crate) merge: Option<Merge>,
 }
 
+/// Makes fewer rows of many.
+pub(crate) type Merge = fn(&[&RecordBatch]) -> Result<RecordBatch, ArrowError>;
+
 impl Shape {
-    /// A table found by the column `time`, µs UTC (a test holds that both tables have theirs; without one all rows are always read).
+    /// A table found by the column `time`, µs UTC (a test holds that all tables have theirs; without one all rows are always read).
     pub(crate) fn new(name: &'static str, schema: SchemaRef, time: &str) -> Self {
         let time_column = schema.index_of(time).unwrap_or(usize::MAX);
-        Self { name, schema, time_column }
+        Self { name, schema, time_column, merge: None }
     }
 
     /// The time column.
@@ -104,6 +110,8 @@ impl Table {
 
     /// Sets aside the hot rows, appended up to `sequence`, and answers all that wait to be written.
     pub(crate) fn freeze(&mut self, sequence: u64) -> Vec<Arc<Piece>> {
+        // of those without rows only the last one can be what a commit of an unknown outcome covers
+        self.frozen.retain(|frozen| frozen.rows.rows() > 0);
         self.frozen.push(Frozen { up_to: sequence, rows: std::mem::take(&mut self.hot) });
         self.frozen.iter().flat_map(|frozen| frozen.rows.pieces()).cloned().collect()
     }

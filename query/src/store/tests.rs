@@ -13,7 +13,7 @@ use std::time::Duration;
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::DateTime;
 
-use super::state::State;
+use super::state::Which;
 use super::{Eagerness, Flushed, Snapshot, Store, StoreError, StoreOptions};
 use crate::window::Window;
 use rows::{MINUTE, batch, sql, sql_over, table_ids};
@@ -35,11 +35,26 @@ fn parquet_files(folder: &Path) -> u64 {
 }
 
 async fn check(snapshot: &Snapshot, logs: &[String], rejects: &[String]) {
+    check_lines(snapshot, logs, rejects).await;
+    rolled_up(snapshot).await;
+}
+
+async fn check_lines(snapshot: &Snapshot, logs: &[String], rejects: &[String]) {
     let count = sql(snapshot, "select count(*), count(distinct log_id) from access_logs").await;
     assert_eq!(count, [[logs.len().to_string(), logs.len().to_string()]]);
     let sorted = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
     assert_eq!(table_ids(snapshot.access_logs()).await, sorted(logs));
     assert_eq!(table_ids(snapshot.rejects()).await, sorted(rejects));
+}
+
+/// Each minute and edge has as many requests rolled up as there are rows.
+async fn rolled_up(snapshot: &Snapshot) {
+    let rolled_up = "(select edge, time, sum(requests) as n from edges_1m group by edge, time)";
+    let counted = "(select edge, date_trunc('minute', time) as time, count(*) as n from access_logs group by 1, 2)";
+    let other = format!(
+        "select count(*) from {rolled_up} r full join {counted} c on r.edge = c.edge and r.time = c.time where r.n is distinct from c.n"
+    );
+    assert_eq!(sql(snapshot, &other).await, [["0"]]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,8 +107,29 @@ async fn reopening_finds_rows_sequence_and_coverage() {
 }
 
 #[tokio::test]
+async fn rows_of_a_minute_and_edge_become_one_when_they_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let all = "select count(*), sum(requests), count(distinct source_principal) from edges_1m";
+    for seconds in [0, 1, 59] {
+        store.append(&batch("gw", &[seconds * 1_000_000, MINUTE], 0)).await.unwrap();
+    }
+    assert_eq!(sql(&store.snapshot(), all).await, [["6", "6", "2"]]);
+    assert_eq!(store.flush().await.unwrap().edges, 2);
+    assert_eq!(sql(&store.snapshot(), all).await, [["2", "6", "2"]]);
+    // what comes late is a row of its own
+    store.append(&batch("gw", &[2_000_000], 0)).await.unwrap();
+    store.close().await.unwrap();
+    let store = open(dir.path()).await;
+    assert_eq!(sql(&store.snapshot(), all).await, [["3", "7", "2"]]);
+    let late = "select time, sum(requests) from edges_1m group by time order by time";
+    let expected = [["1970-01-01T00:00:00Z", "4"], ["1970-01-01T00:01:00Z", "3"]];
+    assert_eq!(sql(&store.snapshot(), late).await, expected);
+}
+
+#[tokio::test]
 async fn tables_have_their_time_and_refuse_rows_of_other_columns() {
-    for shape in [State::access_logs_shape(), State::rejects_shape()] {
+    for shape in Which::ALL.map(Which::shape) {
         let time = shape.time().unwrap().data_type();
         assert_eq!(*time, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), "{}", shape.name);
     }
@@ -132,7 +168,7 @@ async fn a_newer_or_broken_format_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("meshwarden.json");
     for (text, reason) in
-        [("{\"format\":3}", "newer version"), ("{\"format\":0}", "never existed"), ("x", "which data format")]
+        [("{\"format\":4}", "newer version"), ("{\"format\":0}", "never existed"), ("x", "which data format")]
     {
         std::fs::write(&file, text).unwrap();
         for error in [
@@ -371,7 +407,10 @@ async fn an_older_format_is_read_as_it_is_and_brought_up_when_written_to() {
         assert_eq!(parquet_files(&dir.path().join("access_logs")), 3);
         store.close().await.unwrap();
         let format = std::fs::read_to_string(dir.path().join("meshwarden.json")).unwrap();
-        assert_eq!(format.trim(), r#"{"format":2}"#);
+        assert_eq!(format.trim(), r#"{"format":3}"#);
+        // of two days and another; the version before did not roll up
+        assert_eq!(store.snapshot().edges_1m.files.len(), 3);
+        rolled_up(&store.snapshot()).await;
     }
 }
 
@@ -379,7 +418,7 @@ async fn an_older_format_is_read_as_it_is_and_brought_up_when_written_to() {
 #[tokio::test]
 async fn a_table_gets_the_columns_that_are_new() {
     let dir = tempfile::tempdir().unwrap();
-    let shape = super::state::State::access_logs_shape();
+    let shape = Which::AccessLogs.shape();
     let (time, mut fields) = (shape.time_column, shape.schema.fields().to_vec());
     fields.retain(|field| field.name() != "connection_id");
     let older = Arc::new(arrow::datatypes::Schema::new(fields));

@@ -17,10 +17,10 @@ use super::Backing;
 use super::cold::ColdFile;
 use super::compact::{self, Compacted, Eagerness};
 use super::error::StoreError;
-use super::flush::{ACCESS_LOGS, Pick, REJECTS, Writer, reconcile, write};
+use super::flush::{Writer, write};
 use super::retain::{Fate, Retained, Retention, Sieve};
 use super::rewrite;
-use super::state::State;
+use super::state::{State, Which};
 
 impl Writer {
     /// Makes one file of several that are small, if there are enough of them; see [`super::compact`]. Flushes wait only while it is committed.
@@ -36,10 +36,10 @@ impl Writer {
             Backing::Closed => return Err(StoreError::Closed),
             Backing::Memory | Backing::Passing(_) => return Ok(None),
         }
-        for pick in [ACCESS_LOGS, REJECTS] {
+        for which in Which::ALL.into_iter().rev() {
             let (shape, old, flushed) = {
-                let mut state = write(state);
-                let table = pick(&mut state);
+                let state = write(state);
+                let table = which.of(&state);
                 (Arc::clone(&table.shape), compact::next(&table.cold, eagerness), table.flushed)
             };
             let Some(table) = old.first().and_then(|file| file.path.parent()?.parent()).map(Path::to_owned) else {
@@ -49,7 +49,7 @@ impl Writer {
             let Some(new) = made.file else { continue };
             crash::at("compact", "files");
             let replaced = match &mut *backing.lock().await {
-                Backing::Folder(writer) => writer.swap(state, pick, &old, std::slice::from_ref(&new), None, now).await,
+                Backing::Folder(writer) => writer.swap(state, which, &old, std::slice::from_ref(&new), None, now).await,
                 _ => Err(StoreError::Closed),
             };
             if replaced? {
@@ -75,10 +75,15 @@ impl Writer {
         now: DateTime<Utc>,
     ) -> Result<Vec<Retained>, StoreError> {
         let mut done = Vec::new();
-        for (pick, days) in [(REJECTS, retention.rejects_days), (ACCESS_LOGS, retention.access_logs_days)] {
+        for which in Which::ALL {
+            let days = match which {
+                Which::Rejects => retention.rejects_days,
+                Which::Edges1m => retention.edges_1m_days,
+                Which::AccessLogs => retention.access_logs_days,
+            };
             let (shape, files, flushed) = {
-                let mut state = write(state);
-                let table = pick(&mut state);
+                let state = write(state);
+                let table = which.of(&state);
                 (Arc::clone(&table.shape), Arc::clone(&table.cold), table.flushed)
             };
             let Some(sieve) = Sieve::new(days, &retention.holds, shape.time_column, now) else { continue };
@@ -110,7 +115,7 @@ impl Writer {
             if !old.is_empty() {
                 let predicate = sieve.predicate(&shape, before);
                 crash::at("retain", "files");
-                if !self.swap(state, pick, &old, &new, Some(predicate), now).await? {
+                if !self.swap(state, which, &old, &new, Some(predicate), now).await? {
                     continue;
                 }
                 crash::at("retain", "done");
@@ -127,15 +132,14 @@ impl Writer {
     async fn swap(
         &mut self,
         state: &RwLock<State>,
-        pick: Pick,
+        which: Which,
         old: &[ColdFile],
         new: &[ColdFile],
         predicate: Option<String>,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let name = pick(&mut write(state)).shape.name;
-        let log = if name == State::rejects_shape().name { &mut self.rejects } else { &mut self.access_logs };
-        reconcile(log, state, pick).await?;
+        self.reconcile(state, which).await?;
+        let log = self.log(which);
         let paths = |files: Vec<ColdFile>| files.into_iter().map(|file| file.path).collect::<HashSet<_>>();
         let before = paths(log.files()?);
         if !old.iter().all(|file| before.contains(&file.path)) {
@@ -155,7 +159,7 @@ impl Writer {
             }
         }
         let mut state = write(state);
-        let table = pick(&mut state);
+        let table = which.of_mut(&mut state);
         let flushed = table.flushed;
         table.settle(log.files()?, flushed);
         Ok(true)
@@ -164,9 +168,11 @@ impl Writer {
     /// Removes files that no table names, and did not for `grace`; how many.
     pub(crate) fn vacuum(&mut self, grace: Duration) -> Result<u64, StoreError> {
         let mut removed = 0;
-        for log in [&self.access_logs, &self.rejects] {
+        for which in Which::ALL {
+            let log = self.log(which);
             let named = log.files()?.into_iter().map(|file| file.path).collect();
-            removed += self.litter.sweep(log.folder(), &named, grace)?;
+            let folder = log.folder().to_owned();
+            removed += self.litter.sweep(&folder, &named, grace)?;
         }
         Ok(removed)
     }

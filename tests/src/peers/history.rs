@@ -258,7 +258,7 @@ async fn investigate(folder: &Path, options: &Options) -> Result<String, PeersEr
 async fn ask(sql: &Sql, store: &Store, query: &str) -> Result<Rowset, PeersError> {
     let snapshot = store.snapshot();
     let limits = Limits { rows: usize::MAX, bytes: usize::MAX, time: Duration::from_secs(600) };
-    let session = sql.over(snapshot.access_logs(), Some(snapshot.rejects())).await;
+    let session = sql.over(&snapshot).await;
     let session = session.map_err(|error| failed(query, &error))?;
     Rowset::of(sql, session, query, limits).await.map_err(|error| failed(query, &error))
 }

@@ -1,4 +1,5 @@
-# What other engines read in a table: rows, distinct log ids, the sum of bytes, and rows by day. The path of the table is the argument.
+# What other engines read in a table: rows, distinct values of a column, the sum of another, and rows by day. Arguments: the path of the table, and
+# both columns.
 import json
 import sys
 
@@ -6,7 +7,7 @@ import duckdb
 import polars
 from deltalake import DeltaTable
 
-path = sys.argv[1]
+path, distinct, summed = sys.argv[1:4]
 table = DeltaTable(path)
 said = {"version": table.version(), "partitions": table.metadata().partition_columns}
 
@@ -15,26 +16,26 @@ def rows(days):
     return {str(day): count for day, count in days}
 
 
-rows_of = table.to_pyarrow_table(columns=["log_id", "bytes_sent", "day"])
+rows_of = table.to_pyarrow_table(columns=[distinct, summed, "day"])
 days = rows_of.group_by("day").aggregate([([], "count_all")])
 said["deltalake"] = [
     rows_of.num_rows,
-    len(rows_of["log_id"].unique()),
-    sum(rows_of["bytes_sent"].drop_null().to_pylist()),
+    len(rows_of[distinct].unique()),
+    sum(rows_of[summed].drop_null().to_pylist()),
     rows(zip(days["day"].to_pylist(), days["count_all"].to_pylist())),
 ]
 
-frame = polars.scan_delta(path).select("log_id", "bytes_sent", "day").collect()
+frame = polars.scan_delta(path).select(distinct, summed, "day").collect()
 said["polars"] = [
     frame.height,
-    frame["log_id"].n_unique(),
-    frame["bytes_sent"].sum(),
+    frame[distinct].n_unique(),
+    frame[summed].sum(),
     rows(frame.group_by("day").len().iter_rows()),
 ]
 
 # DuckDB by the Parquet files that the log names
 files = table.file_uris()
 source = f"read_parquet({files!r}, hive_partitioning = true)"
-total = duckdb.sql(f"SELECT count(*), count(DISTINCT log_id), sum(bytes_sent)::BIGINT FROM {source}").fetchall()[0]
+total = duckdb.sql(f"SELECT count(*), count(DISTINCT {distinct}), sum({summed})::BIGINT FROM {source}").fetchall()[0]
 said["duckdb"] = [*total, rows(duckdb.sql(f"SELECT day, count(*) FROM {source} GROUP BY 1").fetchall())]
 print(json.dumps(said))

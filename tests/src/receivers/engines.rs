@@ -25,13 +25,17 @@ impl Engines {
         Ok(Self { packages: cache::pip(&cache::folder("receivers")?, &RELEASES)? })
     }
 
-    /// What each reads in a Delta table: `{"deltalake": [rows, distinct log ids, sum of bytes_sent, {day: rows}], "polars": …, "duckdb": …}`.
+    /// What each reads in a Delta table: `{"deltalake": [rows, distinct values of a column, sum of another, {day: rows}], "polars": …, "duckdb": …}`.
     ///
     /// # Errors
     /// If one of them cannot read it, or what it says is no JSON; the error holds its words.
-    pub fn read(&self, table: &Path) -> Result<Value, ReceiverError> {
+    pub fn read(&self, table: &Path, distinct: &str, summed: &str) -> Result<Value, ReceiverError> {
         let mut python = Command::new("python3");
-        python.env("PYTHONPATH", &self.packages).args(["-c", include_str!("engines.py")]).arg(table);
+        python
+            .env("PYTHONPATH", &self.packages)
+            .args(["-c", include_str!("engines.py")])
+            .arg(table)
+            .args([distinct, summed]);
         let said = cache::run(&mut python, b"")?;
         Ok(serde_json::from_str(&said).unwrap_or(Value::String(said)))
     }

@@ -34,11 +34,15 @@ async fn asked(core: &Core, query: &str) -> Vec<Vec<String>> {
     rows.iter().flat_map(|batch| (0..batch.num_rows()).map(|row| text(batch, row)).collect::<Vec<_>>()).collect()
 }
 
-async fn ours(core: &Core) -> Value {
+/// The tables that are asked, a column of which values are told apart, and one that is summed up.
+const TABLES: [[&str; 3]; 2] = [["access_logs", "log_id", "bytes_sent"], ["edges_1m", "edge", "requests"]];
+
+async fn ours(core: &Core, [table, distinct, summed]: [&str; 3]) -> Value {
     let number = |text: &String| Value::from(text.parse::<i64>().unwrap());
-    let total = asked(core, "SELECT count(*), count(DISTINCT log_id), sum(bytes_sent) FROM access_logs").await;
-    let mut all: Vec<Value> = total[0].iter().map(number).collect();
-    let days = asked(core, "SELECT substr(cast(time AS VARCHAR), 1, 10), count(*) FROM access_logs GROUP BY 1").await;
+    let total = format!("SELECT count(*), count(DISTINCT {distinct}), sum({summed}) FROM {table}");
+    let mut all: Vec<Value> = asked(core, &total).await[0].iter().map(number).collect();
+    let days = format!("SELECT substr(cast(time AS VARCHAR), 1, 10), count(*) FROM {table} GROUP BY 1");
+    let days = asked(core, &days).await;
     all.push(days.iter().map(|day| (day[0].clone(), number(&day[1]))).collect::<serde_json::Map<_, _>>().into());
     all.into()
 }
@@ -56,7 +60,6 @@ async fn other_engines_count_what_we_count() {
         core.flush().await.unwrap();
     };
     let now = DateTime::from_timestamp(FIRST + 6 * DAY, 0).unwrap();
-    let table = folder.path().join("access_logs");
     for step in 0..4 {
         match step {
             // two days a flush, one of them shared
@@ -68,17 +71,22 @@ async fn other_engines_count_what_we_count() {
             }
             1 => while core.store().compact(Eagerness::Full, now).await.unwrap().is_some() {},
             2 => {
-                let retention = Retention { access_logs_days: Some(4), ..Retention::default() };
+                let (days, default) = (Some(4), Retention::default());
+                let retention = Retention { access_logs_days: days, edges_1m_days: days, ..default };
                 let done = core.store().retain(&retention, now).await.unwrap();
                 assert_eq!(done.last().unwrap().deleted_rows, 1000 + 1300);
                 core.store().vacuum(std::time::Duration::ZERO).await.unwrap();
             }
             _ => take(9, &lines(5, 7)).await,
         }
-        let (ours, theirs) = (ours(&core).await, engines.read(&table).unwrap());
-        assert_eq!(theirs["partitions"], json!(["day"]));
-        for engine in ["deltalake", "polars", "duckdb"] {
-            assert_eq!(theirs[engine], ours, "{engine} after step {step}");
+        for table in TABLES {
+            let [name, distinct, summed] = table;
+            let theirs = engines.read(&folder.path().join(name), distinct, summed).unwrap();
+            let ours = ours(&core, table).await;
+            assert_eq!(theirs["partitions"], json!(["day"]));
+            for engine in ["deltalake", "polars", "duckdb"] {
+                assert_eq!(theirs[engine], ours, "{engine} in {name} after step {step}");
+            }
         }
     }
 }

@@ -8,12 +8,12 @@ use super::rows::ids;
 use crate::store::cold::Writer;
 use crate::store::delta::DeltaLog;
 use crate::store::span::{self, Span};
-use crate::store::state::State;
+use crate::store::state::Which;
 
 /// Writes each batch as a flush of its own; collects the ids of its rows, sorted in the end.
 pub(super) async fn write(dir: &Path, batches: &[AccessLogBatch], all: &mut Vec<String>) {
     std::fs::write(dir.join("meshwarden.json"), r#"{"format":1}"#).unwrap();
-    for shape in [State::rejects_shape(), State::access_logs_shape()] {
+    for shape in [Which::Rejects, Which::AccessLogs].map(Which::shape) {
         let folder = dir.join(shape.name);
         let (mut log, _) = DeltaLog::create_unpartitioned(&folder, &shape.schema, shape.time_column).await;
         for (sequence, batch) in (1..).zip(batches) {

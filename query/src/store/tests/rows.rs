@@ -1,8 +1,11 @@
 //! Batches made up for tests, in whatever columns the tables have, and SQL over snapshots.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray as _, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::array_value_to_string;
@@ -39,16 +42,28 @@ fn fill(schema: SchemaRef, source: &str, times: &[i64]) -> RecordBatch {
             name => format!("{source}, {name}, row {row}"),
         };
         let column: ArrayRef = match field.data_type() {
+            // of requests
+            _ if field.name() == "access_log_type" => new_null_array(field.data_type(), times.len()),
+            // each row names an edge of its own
+            _ if field.name() == "edge" => {
+                Arc::new((0..times.len()).map(|row| Some(edge_of(source, row))).collect::<Int64Array>())
+            }
             DataType::Timestamp(..) => Arc::new(zone(times)),
             DataType::Utf8View | DataType::BinaryView => {
                 Arc::new(StringArray::from_iter_values((0..times.len()).map(text)))
             }
             other if field.is_nullable() => new_null_array(other, times.len()),
-            _ => Arc::new(arrow::array::Int64Array::from(vec![0; times.len()])),
+            _ => Arc::new(Int64Array::from(vec![0; times.len()])),
         };
         cast(&column, field.data_type()).unwrap()
     });
     RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()
+}
+
+fn edge_of(source: &str, row: usize) -> i64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    (source, row).hash(&mut hasher);
+    hasher.finish() as i64
 }
 
 /// The column that tells rows apart.
@@ -70,6 +85,7 @@ pub(super) async fn sql(snapshot: &Snapshot, query: &str) -> Vec<Vec<String>> {
     let context = SessionContext::new();
     context.register_table("access_logs", snapshot.access_logs()).unwrap();
     context.register_table("rejects", snapshot.rejects()).unwrap();
+    context.register_table("edges_1m", snapshot.edges_1m()).unwrap();
     run(&context, query).await
 }
 
