@@ -52,7 +52,8 @@ pub(crate) fn roll_up(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         if !ingest::is_request(log_type) {
             continue;
         }
-        let minute = times.value(row).div_euclid(MINUTE) * MINUTE;
+        let time = times.value(row);
+        let minute = time.saturating_sub(time.rem_euclid(MINUTE));
         let sums = groups.of((minute, edges.value(row)), (0, row));
         sums.requests += 1;
         add(&mut sums.bytes_received, value(received, row));

@@ -64,6 +64,7 @@ pub use state::{StoreStats, TableStats};
 pub use verify::{Flaw, Verified};
 
 use chrono::{DateTime, Utc};
+use hot::Hot;
 use ingest::{AccessLogBatch, Coverage};
 use state::{Ready, State, Which};
 
@@ -314,11 +315,14 @@ impl Store {
             Err(_) => true,
         };
         let state = self.read();
-        let tables = Which::ALL.map(|which| which.of(&state));
-        let hot = tables.iter().map(|table| &table.hot);
-        let frozen = tables.iter().flat_map(|table| &table.frozen).map(|frozen| &frozen.rows).filter(|_| !running);
-        let (rows, bytes) =
-            hot.chain(frozen).fold((0, 0), |(rows, bytes), hot| (rows + hot.rows(), bytes + hot.bytes()));
+        let waiting = |which: Which, size: fn(&Hot) -> usize| -> usize {
+            let table = which.of(&state);
+            let frozen = table.frozen.iter().map(|frozen| &frozen.rows).filter(|_| !running);
+            frozen.chain([&table.hot]).map(size).sum()
+        };
+        // roll-ups are no rows that anybody sent
+        let rows: usize = [Which::AccessLogs, Which::Rejects].map(|which| waiting(which, Hot::rows)).iter().sum();
+        let bytes: usize = Which::ALL.map(|which| waiting(which, Hot::bytes)).iter().sum();
         rows >= self.options.flush_rows.max(1) || bytes >= self.options.flush_bytes.max(1)
     }
 

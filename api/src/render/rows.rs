@@ -1,8 +1,13 @@
 //! Rows of a query as a table, NDJSON or CSV.
 
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::util::display::FormatOptions;
 use query::json::{JsonRowsError, rows_as_json};
 use query::sql::Rowset;
+use serde_json::Value;
 
 use super::visible;
 
@@ -33,9 +38,9 @@ pub(crate) fn rows_table(rowset: &Rowset) -> Result<String, RowsError> {
 }
 
 /// A result without rows still shows its columns.
-fn with_header(rowset: &Rowset) -> Vec<arrow::array::RecordBatch> {
+fn with_header(rowset: &Rowset) -> Vec<RecordBatch> {
     if rowset.batches.is_empty() {
-        return vec![arrow::array::RecordBatch::new_empty(rowset.schema.clone())];
+        return vec![RecordBatch::new_empty(rowset.schema.clone())];
     }
     rowset.batches.clone()
 }
@@ -50,13 +55,31 @@ pub(crate) fn rows_ndjson(rowset: &Rowset) -> Result<String, RowsError> {
     Ok(text)
 }
 
-/// Comma-separated values with a header line, also when there is no row.
+/// Comma-separated values with a header line, also when there is no row; lists and structs as JSON.
 pub(crate) fn rows_csv(rowset: &Rowset) -> Result<String, RowsError> {
     let mut out = Vec::new();
     let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(&mut out);
     for batch in with_header(rowset) {
-        writer.write(&batch)?;
+        writer.write(&flat(&batch)?)?;
     }
     drop(writer);
     Ok(String::from_utf8(out)?)
+}
+
+/// The batch with lists and structs as JSON text.
+fn flat(batch: &RecordBatch) -> Result<RecordBatch, RowsError> {
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (at, (field, column)) in batch.schema_ref().fields().iter().zip(batch.columns()).enumerate() {
+        if !field.data_type().is_nested() {
+            fields.push(Arc::clone(field));
+            columns.push(Arc::clone(column));
+            continue;
+        }
+        let values = rows_as_json(&[batch.project(&[at])?])?;
+        let texts =
+            values.iter().map(|row| row.get(field.name()).filter(|value| !value.is_null()).map(Value::to_string));
+        fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
+        columns.push(Arc::new(texts.collect::<StringArray>()));
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }

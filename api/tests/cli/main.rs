@@ -220,6 +220,12 @@ fn sql_writes_tables_ndjson_and_csv() {
     let none =
         text(&run(&["sql", "SELECT path FROM requests WHERE false", "--from", &sample, "--output", "csv"]).stdout);
     assert_eq!(none, "path\n");
+    let one = |query: &str| text(&run(&["sql", query, "--from", &sample, "--output", "csv"]).stdout);
+    let (rolled_up, counted) =
+        (one("SELECT sum(requests) AS n FROM edges_1m"), one("SELECT count(*) AS n FROM requests"));
+    assert_eq!(rolled_up, counted);
+    let buckets = one("SELECT latency FROM edges_1m WHERE latency IS NOT NULL LIMIT 1");
+    assert!(buckets.starts_with("latency\n\"[{\"\"bucket\"\":"), "{buckets}");
 }
 
 #[test]

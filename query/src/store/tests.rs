@@ -233,7 +233,7 @@ async fn each_flush_is_one_version_of_the_log_and_says_what_it_covers() {
         }
         let flushed = store.flush().await.unwrap();
         assert_eq!((flushed.version, flushed.rows), (Some(version), 2 * appends));
-        assert_eq!(store.flush().await.unwrap(), Flushed { rows: 0, rejects: 0, bytes: 0, ..flushed });
+        assert_eq!(store.flush().await.unwrap(), Flushed { rows: 0, rejects: 0, edges: 0, bytes: 0, ..flushed });
     }
     let log = dir.path().join("access_logs/_delta_log");
     assert_eq!(std::fs::read_dir(&log).unwrap().count(), 3);
