@@ -22,7 +22,7 @@ use crate::detect::{Detection, Engine, EvaluateError, Pack, PackError, Sight, To
 use crate::finding::{ChangeKind, Finding};
 use crate::findings::{FindingsError, FindingsState, Passing};
 use crate::sql::{Limits, QueryError, Rowset, Sql};
-use crate::store::{Flushed, Store, StoreError, StoreOptions};
+use crate::store::{Flushed, Location, Store, StoreError, StoreOptions};
 use crate::summary::Summary;
 
 /// Which rows an in-memory core keeps.
@@ -143,9 +143,10 @@ impl Core {
     ///
     /// # Errors
     /// If folder, state or detections cannot be used.
-    pub async fn open(folder: &Path, options: CoreOptions) -> Result<Self, CoreError> {
-        let store = Store::open(folder, options.store).await?;
-        let findings = FindingsState::open(folder).await?;
+    pub async fn open(at: impl Into<Location>, options: CoreOptions) -> Result<Self, CoreError> {
+        let location = at.into();
+        let store = Store::open(location.clone(), options.store).await?;
+        let findings = FindingsState::open(location.local()?).await?;
         Self::with(store, findings, Keep::All, Stay::Kept, options).await
     }
 

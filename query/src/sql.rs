@@ -122,7 +122,9 @@ impl Sql {
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context)?;
-        let threads = tokio::runtime::Builder::new_multi_thread().thread_name("sql").thread_stack_size(STACK).build();
+        let mut threads = tokio::runtime::Builder::new_multi_thread();
+        // a table may be in an object store
+        let threads = threads.enable_all().thread_name("sql").thread_stack_size(STACK).build();
         let threads = threads.map_err(|error| DataFusionError::External(Box::new(error)))?;
         Ok(Self { state: Arc::new(context.state()), threads: Arc::new(Threads(Some(threads))) })
     }

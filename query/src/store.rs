@@ -35,7 +35,9 @@ mod error;
 mod flush;
 mod folder;
 mod hot;
+mod location;
 mod older;
+mod place;
 mod provider;
 mod retain;
 mod rewrite;
@@ -58,6 +60,7 @@ use std::time::Duration;
 pub use compact::{Compacted, Eagerness};
 pub use error::StoreError;
 pub use flush::Flushed;
+pub use location::Location;
 pub use retain::{DEFAULT_DAYS, Hold, Retained, Retention};
 pub use snapshot::Snapshot;
 pub use state::{StoreStats, TableStats};
@@ -137,23 +140,35 @@ impl Backing {
 }
 
 impl Store {
-    /// Opens a folder for writing; creates it if need be.
+    /// Opens a folder, or a bucket, for writing; creates what need be.
     ///
     /// # Errors
-    /// If another process writes to it, a newer version wrote it, or it cannot be read.
-    pub async fn open(dir: &Path, options: StoreOptions) -> Result<Self, StoreError> {
-        let (folder, lock) = folder::claim(dir)?;
-        let (writer, state) = flush::Writer::open(folder, lock).await?;
+    /// If another process writes to the folder, a newer version wrote it, or it cannot be read.
+    pub async fn open(at: impl Into<Location>, options: StoreOptions) -> Result<Self, StoreError> {
+        let location = at.into();
+        let (folder, lock) = folder::claim(location.local()?)?;
+        let location = location.within(&folder);
+        if let Some(bucket) = location.bucket() {
+            folder::claim_in(bucket).await?;
+        }
+        let (writer, state) = flush::Writer::open(&location, folder, lock).await?;
         Ok(Self::new(options, state, Backing::Folder(Box::new(writer))))
     }
 
-    /// Opens a folder to read what is committed in it, whether or not another process writes to it. Nothing is changed.
+    /// Opens a folder, or a bucket, to read what is committed in it, whether or not another process writes to it. Nothing is changed.
     ///
     /// # Errors
     /// If there is no data, a newer version wrote it, or it cannot be read.
-    pub async fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
-        let folder = folder::find(dir)?;
-        Ok(Self::new(StoreOptions::default(), flush::read(&folder).await?, Backing::ReadOnly))
+    pub async fn open_read_only(at: impl Into<Location>) -> Result<Self, StoreError> {
+        let mut location = at.into();
+        match location.bucket() {
+            Some(bucket) => folder::find_in(bucket).await?,
+            None => {
+                let folder = folder::find(location.local()?)?;
+                location = location.within(&folder);
+            }
+        }
+        Ok(Self::new(StoreOptions::default(), flush::read(&location).await?, Backing::ReadOnly))
     }
 
     /// A store that is gone with this value, but may put rows into the empty folder `dir`: they are quick to write, and not durable.
@@ -299,7 +314,7 @@ impl Store {
         let backing = Arc::clone(&self.backing);
         let task = tokio::spawn(async move {
             match &mut *backing.lock().await {
-                Backing::Folder(writer) => writer.vacuum(grace),
+                Backing::Folder(writer) => writer.vacuum(grace).await,
                 _ => Ok(0),
             }
         });

@@ -4,6 +4,7 @@
 //! Rsyslog          Debian's rsyslogd in the foreground, own configuration, loopback; shows the fields it parsed
 //! Verifier         the official Standard Webhooks library (PyPI), asked about one request
 //! Engines          deltalake, polars and DuckDB (PyPI), reading a table
+//! Moto             an S3-speaking server (PyPI), in memory
 //! WebhookReceiver  the same behind Python's HTTP server, answering as told
 //! ```
 //! What is missing is installed once (apt for rsyslog, as root; pip into the cache folder). What cannot be installed is an error
@@ -12,10 +13,12 @@
 pub(crate) mod cache;
 mod engines;
 mod error;
+mod moto;
 mod rsyslog;
 mod webhooks;
 
 pub use engines::Engines;
 pub use error::ReceiverError;
+pub use moto::{BUCKET, Moto};
 pub use rsyslog::Rsyslog;
 pub use webhooks::{Verifier, WebhookReceiver};

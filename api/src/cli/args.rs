@@ -99,9 +99,12 @@ pub(crate) struct ScanArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Folder of the service, made if need be [example: --data /var/lib/meshwarden]
-    #[arg(long, env = "MESHWARDEN_DATA", value_name = "DIR")]
+    /// Folder of the service, made if need be; or where in an object store its tables are (s3://, gs://, az://) [example: --data /var/lib/meshwarden]
+    #[arg(long, env = "MESHWARDEN_DATA", value_name = "DIR|URL")]
     pub(crate) data: PathBuf,
+    /// Folder for journal, keys and findings, which stay on local disk, where --data is an object store [example: --local /var/lib/meshwarden]
+    #[arg(long, env = "MESHWARDEN_LOCAL", value_name = "DIR")]
+    pub(crate) local: Option<PathBuf>,
     /// Where to listen; an address outside of this machine needs MESHWARDEN_ADMIN_TOKEN [example: --listen 0.0.0.0:8080]
     #[arg(long, env = "MESHWARDEN_LISTEN", value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
@@ -122,8 +125,8 @@ pub(crate) struct SqlArgs {
     /// A file or folder to read, or - for stdin; may be given again [example: --from a.log --from b.log.gz]
     #[arg(long, env = "MESHWARDEN_FROM", value_name = "PATH", value_delimiter = None)]
     pub(crate) from: Vec<PathBuf>,
-    /// A service's folder, read only; --from goes before it [example: --data /var/lib/meshwarden]
-    #[arg(long, env = "MESHWARDEN_DATA", value_name = "DIR")]
+    /// A service's folder, or its tables in an object store, read only; --from goes before it [example: --data s3://bucket/mesh]
+    #[arg(long, env = "MESHWARDEN_DATA", value_name = "DIR|URL")]
     pub(crate) data: Option<PathBuf>,
     /// How rows are written [example: --output csv]
     #[arg(long, env = "MESHWARDEN_OUTPUT", default_value = "table", value_name = "FORM")]
@@ -161,9 +164,12 @@ pub(crate) enum StoreCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
-    /// Folder of the service [example: --data /var/lib/meshwarden]
-    #[arg(long, env = "MESHWARDEN_DATA", value_name = "DIR")]
+    /// Folder of the service, or its tables in an object store [example: --data /var/lib/meshwarden]
+    #[arg(long, env = "MESHWARDEN_DATA", value_name = "DIR|URL")]
     pub(crate) data: PathBuf,
+    /// The service's folder on local disk, where --data is an object store; not needed to read tables alone [example: --local /var/lib/meshwarden]
+    #[arg(long, env = "MESHWARDEN_LOCAL", value_name = "DIR")]
+    pub(crate) local: Option<PathBuf>,
     /// Text for people, or one JSON object [example: --output json]
     #[arg(long, env = "MESHWARDEN_OUTPUT", default_value = "table", value_name = "FORM")]
     pub(crate) output: DoctorOutput,

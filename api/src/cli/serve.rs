@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ingest::DecodeOptions;
 use ingest::journal::{Damaged, Recovery};
+use query::store::Location;
 use query::{Core, CoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -35,7 +36,9 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net
 const LAST_ROUND: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, CliError> {
-    let config = args.config.as_deref().map(|file| Config::read(file, &args.data)).transpose()?.unwrap_or_default();
+    let location = Location::parse(&args.data, args.local.as_deref())?;
+    let local = location.local()?.to_owned();
+    let config = args.config.as_deref().map(|file| Config::read(file, &local)).transpose()?.unwrap_or_default();
     let decode = args.decode.options_with(&config.fields)?;
     let mut http = HttpConfig::new(args.listen.or(config.listen).unwrap_or(DEFAULT_LISTEN));
     http.token = token()?;
@@ -46,7 +49,7 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
     http::check_listen(&http)?;
     let listener = bind(http.listen).await?;
     let options = CoreOptions { detections: args.detect.detections.clone(), ..CoreOptions::default() };
-    let core = Arc::new(Core::open(&args.data, options).await?);
+    let core = Arc::new(Core::open(location, options).await?);
     for refused in core.pack().refused() {
         render::say(format_args!("meshwarden: detection {} is not loaded: {}", refused.file, refused.reason));
     }
@@ -54,11 +57,11 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
         None => None,
         Some(deliver) => {
             let feed = Arc::new(CoreFeed(core.clone()));
-            Some(Arc::new(Deliverer::start(deliver, &args.data.join("outbox.db"), feed, clock.clone()).await?))
+            Some(Arc::new(Deliverer::start(deliver, &local.join("outbox.db"), feed, clock.clone()).await?))
         }
     };
     render::say(format_args!("meshwarden: data in {}", args.data.display()));
-    let (intake, recovery) = Intake::open(core.clone(), decode, &args.data, config.min_free_bytes).await?;
+    let (intake, recovery) = Intake::open(core.clone(), decode, &local, config.min_free_bytes).await?;
     say_recovered(&recovery);
     let keep_old_files = config.keep_old_files.unwrap_or(KEEP_OLD_FILES);
     let tidying = tokio::spawn(housekeeping::run(core.clone(), config.retention, keep_old_files, clock.clone()));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use query::sql::{Limits, Rowset, Sql};
-use query::store::Store;
+use query::store::{Location, Store};
 use query::{Core, CoreOptions, Keep};
 
 use super::SharedClock;
@@ -20,7 +20,7 @@ pub(crate) async fn run(args: SqlArgs, clock: SharedClock) -> Result<Exit, CliEr
     let mut unread = None;
     let rowset = match data {
         Some(folder) => {
-            let store = Store::open_read_only(folder).await?;
+            let store = Store::open_read_only(Location::parse(folder, None)?).await?;
             if let Some(as_of) = store.as_of() {
                 let as_of = as_of.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
                 render::say(format_args!(

@@ -6,11 +6,10 @@
 //! ```
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use ingest::journal::{self, Recovery};
-use query::store::{Eagerness, Retained, Store, StoreOptions, TableStats, Verified};
+use query::store::{Eagerness, Location, Retained, Store, StoreOptions, TableStats, Verified};
 use serde::Serialize;
 use serde_json::json;
 
@@ -42,7 +41,7 @@ pub(crate) async fn run(command: StoreCommand, clock: SharedClock) -> Result<Exi
 }
 
 async fn status(args: &StoreArgs) -> Result<Exit, CliError> {
-    let (store, journal) = look(&args.data).await?;
+    let (store, journal) = look(args).await?;
     let (tables, as_of) = (store.tables(), store.as_of().map(instant));
     if args.output == DoctorOutput::Json {
         let status = json!({"tables": tables, "as_of": as_of, "flushed_sequence": store.flushed(), "journal": journal});
@@ -70,7 +69,7 @@ async fn status(args: &StoreArgs) -> Result<Exit, CliError> {
 }
 
 async fn compact(args: &StoreArgs, clock: SharedClock) -> Result<Exit, CliError> {
-    let store = Store::open(&args.data, StoreOptions::default()).await?;
+    let store = Store::open(args.location()?, StoreOptions::default()).await?;
     let mut all = Vec::new();
     while let Some(done) = store.compact(Eagerness::Full, clock.now()).await? {
         all.push(done);
@@ -93,9 +92,10 @@ async fn compact(args: &StoreArgs, clock: SharedClock) -> Result<Exit, CliError>
 }
 
 async fn retain(args: &StoreRetainArgs, clock: SharedClock) -> Result<Exit, CliError> {
-    let StoreArgs { data, output } = &args.store;
-    let config = args.config.as_deref().map(|file| Config::read(file, data)).transpose()?.unwrap_or_default();
-    let store = Store::open(data, StoreOptions::default()).await?;
+    let (location, output) = (args.store.location()?, args.store.output);
+    let local = location.local()?;
+    let config = args.config.as_deref().map(|file| Config::read(file, local)).transpose()?;
+    let (config, store) = (config.unwrap_or_default(), Store::open(location, StoreOptions::default()).await?);
     let tables = store.retain(&config.retention, clock.now()).await?;
     store.close().await?;
     let text = match output {
@@ -115,7 +115,7 @@ fn retained(done: &Retained) -> String {
 }
 
 async fn verify(args: &StoreArgs) -> Result<Exit, CliError> {
-    let (store, journal) = look(&args.data).await?;
+    let (store, journal) = look(args).await?;
     let tables = store.verify().await?;
     let bad = tables.iter().any(|table| !table.flaws.is_empty()) || journal.flaws().next().is_some();
     let text = match args.output {
@@ -149,14 +149,15 @@ async fn verify(args: &StoreArgs) -> Result<Exit, CliError> {
 }
 
 /// Tables and journal, which a service may go on writing meanwhile.
-async fn look(data: &Path) -> Result<(Store, JournalState), CliError> {
+async fn look(args: &StoreArgs) -> Result<(Store, JournalState), CliError> {
+    let location = args.location()?;
+    let journal = location.local().ok().map(intake::journal_folder).filter(|folder| folder.is_dir());
     let mut tries = 0;
     loop {
-        let store = Store::open_read_only(data).await?;
-        let folder = intake::journal_folder(data);
-        let (recovery, bytes) = match folder.is_dir() {
-            true => journal::inspect(&folder, store.flushed()).map_err(CliError::Journal)?,
-            false => (Recovery::default(), 0),
+        let store = Store::open_read_only(location.clone()).await?;
+        let (recovery, bytes) = match &journal {
+            Some(folder) => journal::inspect(folder, store.flushed()).map_err(CliError::Journal)?,
+            None => (Recovery::default(), 0),
         };
         tries += 1;
         // what seems to be missing may have been forgotten between the two looks, because the tables have it
@@ -178,6 +179,12 @@ impl JournalState {
 
     fn flaws(&self) -> impl Iterator<Item = &String> {
         self.damaged.iter().chain(&self.missing)
+    }
+}
+
+impl StoreArgs {
+    fn location(&self) -> Result<Location, CliError> {
+        Ok(Location::parse(&self.data, self.local.as_deref())?)
     }
 }
 

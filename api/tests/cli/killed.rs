@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Output;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -119,9 +120,17 @@ fn life(folder: &Path, round: usize, known: &Known, wait: Duration, end: impl Fn
 
 /// Reads the tables of a folder at rest, and compares them with what the senders know; says the figures.
 pub(super) fn check(folder: &Path, known: Known, what: &str) {
-    let data = folder.to_str().unwrap();
-    let asked =
-        super::run(&["sql", "SELECT request_id, bytes_sent FROM access_logs", "--data", data, "--output", "csv"]);
+    let asked = super::run(&ids_of(folder.to_str().unwrap()));
+    judge(asked, known, what);
+}
+
+/// Asks for what a store has.
+pub(super) fn ids_of(data: &str) -> [&str; 6] {
+    ["sql", "SELECT request_id, bytes_sent FROM access_logs", "--data", data, "--output", "csv"]
+}
+
+/// Compares what a store has with what the senders know; says the figures.
+pub(super) fn judge(asked: Output, known: Known, what: &str) {
     assert!(asked.status.success(), "{}", text(&asked.stderr));
     let mut times: BTreeMap<String, u64> = BTreeMap::new();
     for row in text(&asked.stdout).lines().skip(1) {

@@ -13,7 +13,7 @@
 pub(crate) mod day;
 
 use std::fs::File;
-use std::io::{BufWriter, Read as _};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,10 +28,10 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use sha2::{Digest as _, Sha256};
 
 use super::error::StoreError;
 use super::hot::Piece;
+use super::place::{self, Place};
 use super::span::{self, Span};
 
 /// How a file's name ends.
@@ -58,8 +58,10 @@ const TIMES: [&str; 3] = ["time", "ended_at", "received_at"];
 /// One committed data file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ColdFile {
-    /// Where it is, absolute.
-    pub(crate) path: PathBuf,
+    /// The table's place, which it is in.
+    pub(crate) place: Place,
+    /// Its path there: `day=2026-11-24/part-….zstd.parquet`.
+    pub(crate) name: String,
     /// Its size, bytes.
     pub(crate) bytes: u64,
     /// Its rows, if its commit said so.
@@ -70,9 +72,9 @@ pub(crate) struct ColdFile {
     pub(crate) day: Option<NaiveDate>,
 }
 
-/// Writes rows, on stable storage, into new files under `folder`, one for each day, sorted by time. Blocking.
+/// Writes rows, on stable storage, into new files in `place`, one for each day, sorted by time. Blocking.
 pub(crate) fn write_days(
-    folder: &Path,
+    place: &Place,
     sequence: u64,
     schema: &SchemaRef,
     time_column: usize,
@@ -81,40 +83,46 @@ pub(crate) fn write_days(
     let mut files = Vec::new();
     let mut write = || {
         for (day, rows) in day::split(order_by_time(batches, time_column)) {
-            let mut writer = Writer::kept(folder, day, schema, time_column)?;
+            let mut writer = Writer::kept(place, day, schema, time_column)?;
             writer.write(batches, &rows)?;
             files.push(writer.finish(sequence)?);
         }
-        day::sync(folder, &files)
+        place.sync(files.iter().map(|file: &ColdFile| file.name.as_str()))
     };
     match write() {
         Ok(()) => Ok(files),
         Err(error) => {
             // Never committed, so nothing refers to them. If they cannot be removed either, a vacuum will.
-            for file in files {
-                let _ = std::fs::remove_file(file.path);
+            if let Some(folder) = place.as_folder() {
+                files.iter().for_each(|file| drop(std::fs::remove_file(folder.join(&file.name))));
             }
             Err(error)
         }
     }
 }
 
-/// Writes rows into the new file `path`, sorted by time: quick to write, made to be read once by time, not on stable storage. Blocking.
+/// Writes rows into the new file of that name in a folder, sorted by time: quick to write, made to be read once by time, not on stable storage. Blocking.
 pub(crate) fn write_passing(
-    path: &Path,
+    folder: &Path,
+    name: &str,
     schema: &SchemaRef,
     time_column: usize,
     pieces: &[Arc<Piece>],
 ) -> Result<ColdFile, StoreError> {
     let batches: Vec<&RecordBatch> = pieces.iter().map(|piece| &piece.rows).collect();
-    let mut writer = Writer::create(path, schema, &passing_properties(schema, time_column))?;
+    let place = Place::folder(folder.to_owned());
+    let mut writer = Writer::create(&place, &folder.join(name), schema, &passing_properties(schema, time_column))?;
     writer.write(&batches, &order_by_time(&batches, time_column))?;
-    writer.finish_passing()
+    let (_, file) = writer.end()?;
+    Ok(ColdFile { name: name.to_owned(), ..file })
 }
 
 /// A file that is being written, rows in the order of their time. Dropping it unfinished removes it.
 pub(crate) struct Writer {
+    /// Where it is written.
     path: PathBuf,
+    /// Where it will be.
+    place: Place,
     day: Option<NaiveDate>,
     /// `None`: finished.
     rows: Option<ArrowWriter<BufWriter<File>>>,
@@ -124,21 +132,20 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Begins a file of the table in that folder, of that day, that is kept.
+    /// Begins a file of the table in that place, of that day, that is kept.
     pub(crate) fn kept(
-        table: &Path,
+        place: &Place,
         day: Option<NaiveDate>,
         schema: &SchemaRef,
         time_column: usize,
     ) -> Result<Self, StoreError> {
-        let name = format!("{}.{UNFINISHED}", uuid::Uuid::new_v4().simple());
-        let path = day::folder_of(table, day)?.join(name);
-        let mut writer = Self::create(&path, schema, &properties(schema, time_column))?;
+        let mut writer = Self::create(place, &place.begin(day)?, schema, &properties(schema, time_column))?;
         writer.day = day;
         Ok(writer)
     }
 
     fn create(
+        place: &Place,
         path: &Path,
         schema: &SchemaRef,
         properties: &Result<WriterProperties, ParquetError>,
@@ -152,13 +159,13 @@ impl Writer {
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let file = BufWriter::with_capacity(1 << 20, file);
         let rows = ArrowWriter::try_new_with_options(file, Arc::clone(schema), options).map_err(parquet)?;
-        Ok(Self { path: path.to_owned(), day: None, rows: Some(rows), count: 0, span: None })
+        Ok(Self { path: path.to_owned(), place: place.clone(), day: None, rows: Some(rows), count: 0, span: None })
     }
 
-    fn write(&mut self, batches: &[&RecordBatch], rows: &[Place]) -> Result<(), StoreError> {
+    fn write(&mut self, batches: &[&RecordBatch], rows: &[Spot]) -> Result<(), StoreError> {
         for chunk in rows.chunks(CHUNK_ROWS) {
             let places: Vec<(usize, usize)> = chunk.iter().map(|place| (place.batch, place.row)).collect();
-            let span = |place: &Place| place.time.map(|time| Span { earliest: time, latest: time });
+            let span = |place: &Spot| place.time.map(|time| Span { earliest: time, latest: time });
             let ends = [chunk.first(), chunk.last()].into_iter().flatten().map(span);
             self.append(&interleave_record_batch(batches, &places)?, span::join_all(ends))?;
         }
@@ -185,26 +192,22 @@ impl Writer {
 
     /// Ends the file, of rows up to that sequence, and puts it on stable storage (not yet its name).
     pub(crate) fn finish(self, sequence: u64) -> Result<ColdFile, StoreError> {
+        let path = self.path.clone();
         let (file, mut cold) = self.end()?;
-        let name = || {
-            file.sync_all().map_err(StoreError::io("sync", &cold.path))?;
+        let keep = || {
             // its own also if the same rows are written twice
-            let id = cold.path.file_stem().and_then(|id| id.to_str()?.get(..12)).unwrap_or_default();
-            let path = format!("part-{sequence:020}-{id}-{}.{DATA}", digest_of(&cold.path)?);
-            let path = cold.path.with_file_name(path);
-            std::fs::rename(&cold.path, &path).map_err(StoreError::io("rename", &cold.path))?;
-            Ok::<_, StoreError>(path)
+            let id = path.file_stem().and_then(|id| id.to_str()?.get(..12)).unwrap_or_default();
+            let digest = place::digest_of(&path)?;
+            let name = format!("{}/part-{sequence:020}-{id}-{digest}.{DATA}", day::folder(cold.day));
+            cold.place.keep(&path, &file, &name)?;
+            Ok::<_, StoreError>(name)
         };
-        cold.path = name().inspect_err(|_| drop(std::fs::remove_file(&cold.path)))?;
+        cold.name = keep().inspect_err(|_| drop(std::fs::remove_file(&path)))?;
         Ok(cold)
     }
 
-    fn finish_passing(self) -> Result<ColdFile, StoreError> {
-        Ok(self.end()?.1)
-    }
-
     fn end(mut self) -> Result<(File, ColdFile), StoreError> {
-        let (path, day) = (self.path.clone(), self.day);
+        let (path, place, day) = (self.path.clone(), self.place.clone(), self.day);
         let parquet = |source: ParquetError| StoreError::Parquet { path: path.clone(), source };
         let Some(writer) = self.rows.take() else {
             return Err(parquet(ParquetError::General("it was ended before".to_owned())));
@@ -216,31 +219,20 @@ impl Writer {
         });
         let (file, bytes) = ended.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
         let (rows, span) = (Some(self.count), self.span.flatten());
-        Ok((file, ColdFile { path, bytes, rows, span, day }))
+        Ok((file, ColdFile { place, name: String::new(), bytes, rows, span, day }))
     }
-}
-
-/// The first 32 hexadecimal digits of the SHA-256 of a file.
-fn digest_of(path: &Path) -> Result<String, StoreError> {
-    let mut file = File::open(path).map_err(StoreError::io("open", path))?;
-    let (mut sha, mut piece) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        let read = file.read(&mut piece).map_err(StoreError::io("read", path))?;
-        if read == 0 {
-            break;
-        }
-        sha.update(piece.get(..read).unwrap_or_default());
-    }
-    Ok(sha.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl ColdFile {
-    /// Whether its bytes are those that its name says. Reads all of it.
-    pub(crate) fn is_intact(&self) -> Result<bool, StoreError> {
-        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let digest = name.strip_suffix(DATA).and_then(|name| name.strip_suffix('.')?.rsplit_once('-'));
-        Ok(digest.is_some_and(|(_, digest)| digest.len() == 32)
-            && digest.map(|(_, digest)| digest) == Some(&digest_of(&self.path)?))
+    /// The first 32 hexadecimal digits of the SHA-256 that its name says; `None`: its name is not ours.
+    pub(crate) fn digest(&self) -> Option<&str> {
+        let name = self.name.strip_suffix(DATA)?.strip_suffix('.')?;
+        name.rsplit_once('-').map(|(_, digest)| digest).filter(|digest| digest.len() == 32)
+    }
+
+    /// Where it is, for messages.
+    pub(crate) fn shown(&self) -> PathBuf {
+        self.place.shown(&self.name)
     }
 }
 
@@ -264,7 +256,7 @@ fn private(path: &Path) -> std::io::Result<File> {
 
 /// Where a row is.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Spot {
     /// µs; `None`: it has none.
     time: Option<i64>,
     batch: usize,
@@ -272,12 +264,12 @@ struct Place {
 }
 
 /// The place of every row, ascending by time; rows without a time first; rows of one instant in the order of arrival.
-fn order_by_time(batches: &[&RecordBatch], time_column: usize) -> Vec<Place> {
+fn order_by_time(batches: &[&RecordBatch], time_column: usize) -> Vec<Spot> {
     let mut order = Vec::with_capacity(batches.iter().map(|rows| rows.num_rows()).sum());
     for (batch, rows) in batches.iter().enumerate() {
         match span::times(rows, time_column) {
-            Some(times) => order.extend(times.iter().enumerate().map(|(row, time)| Place { time, batch, row })),
-            None => order.extend((0..rows.num_rows()).map(|row| Place { time: None, batch, row })),
+            Some(times) => order.extend(times.iter().enumerate().map(|(row, time)| Spot { time, batch, row })),
+            None => order.extend((0..rows.num_rows()).map(|row| Spot { time: None, batch, row })),
         }
     }
     order.sort_by_key(|place| place.time);

@@ -58,8 +58,8 @@ pub(super) fn next(files: &[ColdFile], eagerness: Eagerness) -> Vec<ColdFile> {
     let mut group = group.unwrap_or_default();
     // by size where all of them may be taken, or the small ones would be written again with each large one
     group.sort_by(|a, b| match eagerness {
-        Eagerness::Full => (a.bytes, &a.path).cmp(&(b.bytes, &b.path)),
-        Eagerness::Steady => a.path.cmp(&b.path),
+        Eagerness::Full => (a.bytes, &a.name).cmp(&(b.bytes, &b.name)),
+        Eagerness::Steady => a.name.cmp(&b.name),
     });
     group.into_iter().take(AT_ONCE).cloned().collect()
 }
@@ -68,10 +68,12 @@ pub(super) fn next(files: &[ColdFile], eagerness: Eagerness) -> Vec<ColdFile> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use crate::store::place::Place;
 
     fn file(day: u32, number: u32, bytes: u64) -> ColdFile {
         let day = NaiveDate::from_ymd_opt(2026, 11, day);
-        ColdFile { path: format!("/t/day={day:?}/part-{number:03}").into(), bytes, rows: Some(1), span: None, day }
+        let name = format!("day={day:?}/part-{number:03}");
+        ColdFile { place: Place::folder("/t".into()), name, bytes, rows: Some(1), span: None, day }
     }
 
     fn sizes(files: &[ColdFile]) -> Vec<u64> {

@@ -15,73 +15,79 @@
 //! Absent: scanning through this crate (files are scanned as plain Parquet), checkpoint tuning.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema};
 use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{Action, Add, MetadataExt as _, Remove, StructType, Transaction, new_metadata};
+use deltalake_core::logstore::{ObjectStoreRef, StorageConfig, default_logstore, logstore_with};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
+use deltalake_core::{DeltaTable, DeltaTableError, TableProperty};
 use ingest::crash;
+use object_store::ObjectStoreExt as _;
+use object_store::prefix::PrefixStore;
 use serde_json::{Value, json};
-use url::Url;
 
 use super::cold::{ColdFile, day};
-use super::durable::Durable;
 use super::error::StoreError;
 use super::folder;
+use super::place::Place;
 use super::span::Span;
-
-/// Whose sequence numbers the `txn` actions carry.
-const APP_ID: &str = "meshwarden";
+use super::table::Shape;
 
 /// An open Delta log, loaded up to some version.
 #[derive(Debug)]
 pub(crate) struct DeltaLog {
-    folder: PathBuf,
+    place: Place,
+    /// Whose sequence numbers the `txn` actions that count here carry.
+    writer: String,
     time_name: String,
     table: DeltaTable,
 }
 
 impl DeltaLog {
-    /// Opens the log in `folder`, creating table and folder if there is none; also answers the sequence number that it covers.
-    pub(crate) async fn open_or_create(
-        folder: &Path,
-        schema: &SchemaRef,
-        time_column: usize,
-    ) -> Result<(Self, u64), StoreError> {
-        std::fs::create_dir_all(folder).map_err(StoreError::io("create folder", folder))?;
-        let mut log = Self::unloaded(folder, schema, time_column)?;
+    /// Opens the log in `place`, creating table and folder if there is none; also answers the sequence number of that writer that it covers.
+    pub(crate) async fn open_or_create(place: &Place, writer: &str, shape: &Shape) -> Result<(Self, u64), StoreError> {
+        if let Some(folder) = place.as_folder() {
+            std::fs::create_dir_all(folder).map_err(StoreError::io("create folder", folder))?;
+        }
+        let mut log = Self::unloaded(place, writer, shape)?;
         if !log.exists().await? {
-            log.table = CreateBuilder::new()
+            let created = CreateBuilder::new()
                 .with_log_store(log.table.log_store())
-                .with_columns(columns(schema).map_err(|source| log.failed("describe", source))?)
+                .with_columns(columns(&shape.schema).map_err(|source| log.failed("describe", source))?)
                 .with_partition_columns([day::COLUMN])
+                // a table is made once: who is second takes it as it is
+                .with_commit_properties(CommitProperties::default().with_max_retries(0))
                 .with_configuration_property(TableProperty::DataSkippingStatsColumns, Some(log.time_name.clone()))
-                .await
-                .map_err(|source| log.failed("create", source))?;
-            folder::sync_folder(folder)?;
-            folder.parent().map_or(Ok(()), folder::sync_folder)?;
+                .await;
+            log.table = match created {
+                Ok(table) => table,
+                // another writer was first
+                Err(_) if place.as_bucket().is_some() && log.exists().await? => {
+                    Self::unloaded(place, writer, shape)?.table
+                }
+                Err(source) => return Err(log.failed("create", source)),
+            };
+            if let Some(folder) = place.as_folder() {
+                folder::sync_folder(folder)?;
+                folder.parent().map_or(Ok(()), folder::sync_folder)?;
+            }
         }
         let covered = log.refresh().await?;
         Ok((log, covered))
     }
 
-    /// Opens the log in `folder` for reading, if there is one; also answers the sequence number that it covers.
-    pub(crate) async fn open(
-        folder: &Path,
-        schema: &SchemaRef,
-        time_column: usize,
-    ) -> Result<Option<(Self, u64)>, StoreError> {
-        if !folder.join("_delta_log").is_dir() {
+    /// Opens the log in `place` for reading, if there is one; also answers the sequence number of that writer that it covers.
+    pub(crate) async fn open(place: &Place, writer: &str, shape: &Shape) -> Result<Option<(Self, u64)>, StoreError> {
+        if place.as_folder().is_some_and(|folder| !folder.join("_delta_log").is_dir()) {
             return Ok(None);
         }
-        let mut log = Self::unloaded(folder, schema, time_column)?;
+        let mut log = Self::unloaded(place, writer, shape)?;
         if !log.exists().await? {
             return Ok(None);
         }
@@ -89,19 +95,20 @@ impl DeltaLog {
         Ok(Some((log, covered)))
     }
 
-    fn unloaded(folder: &Path, schema: &SchemaRef, time_column: usize) -> Result<Self, StoreError> {
-        let not_a_url =
-            || StoreError::Foreign { folder: folder.to_owned(), reason: "the path has no URL form".to_owned() };
-        let url = Url::from_directory_path(folder).map_err(|()| not_a_url())?;
-        let builder = DeltaTableBuilder::from_url(url.clone());
-        let builder = builder.map(|builder| builder.with_storage_backend(Arc::new(Durable::new()), url));
-        let table = builder.and_then(DeltaTableBuilder::build).map_err(|source| StoreError::Delta {
-            action: "open",
-            folder: folder.to_owned(),
-            source: Box::new(source),
-        })?;
-        let time_name = schema.fields().get(time_column).map(|field| field.name().clone()).unwrap_or_default();
-        Ok(Self { folder: folder.to_owned(), time_name, table })
+    fn unloaded(place: &Place, writer: &str, shape: &Shape) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::Delta { action: "open", folder: place.shown(""), source: Box::new(source) };
+        let (url, store) = place.log_store()?;
+        let options = StorageConfig::default();
+        let log_store = match place.as_bucket() {
+            None => logstore_with(store, &url, options).map_err(failed)?,
+            // its commits are conditional puts, whatever the scheme is called
+            Some(bucket) => {
+                let prefixed: ObjectStoreRef = Arc::new(PrefixStore::new(Arc::clone(&store), bucket.prefix.clone()));
+                default_logstore(prefixed, store, &url, &options)
+            }
+        };
+        let time_name = shape.time().map(|time| time.name().clone()).unwrap_or_default();
+        Ok(Self { place: place.clone(), writer: writer.to_owned(), time_name, table: DeltaTable::new(log_store) })
     }
 
     async fn exists(&self) -> Result<bool, StoreError> {
@@ -113,11 +120,12 @@ impl DeltaLog {
         self.table.update_state().await.map_err(|source| self.failed("load", source))?;
         let version = self
             .state()?
-            .transaction_version(self.table.log_store().as_ref(), APP_ID)
+            .transaction_version(self.table.log_store().as_ref(), &self.writer)
             .await
             .map_err(|source| self.failed("read the transaction of", source))?;
         u64::try_from(version.unwrap_or(0)).map_err(|_| {
-            self.foreign(format!("its transaction of {APP_ID} has the negative version {}", version.unwrap_or(0)))
+            let (writer, version) = (&self.writer, version.unwrap_or(0));
+            self.foreign(format!("its transaction of {writer} has the negative version {version}"))
         })
     }
 
@@ -146,7 +154,8 @@ impl DeltaLog {
             let stats: Option<Value> = file.stats().and_then(|stats| serde_json::from_str(&stats).ok());
             files.push(ColdFile {
                 day: day::of_path(file.path().as_ref()),
-                path: self.folder.join(file.path().as_ref()),
+                place: self.place.clone(),
+                name: file.path().as_ref().to_owned(),
                 bytes: u64::try_from(file.size()).unwrap_or(0),
                 rows: stats.as_ref().and_then(|stats| stats.get("numRecords")?.as_u64()),
                 span: stats.as_ref().and_then(|stats| self.span(stats)),
@@ -161,11 +170,14 @@ impl DeltaLog {
     pub(crate) async fn commit(&mut self, files: &[ColdFile], sequence: u64) -> Result<(), StoreError> {
         let version =
             i64::try_from(sequence).map_err(|_| self.foreign(format!("sequence {sequence} is out of range")))?;
-        let adds = files.iter().map(|file| self.add(file, true).map(Action::Add)).collect::<Result<Vec<_>, _>>()?;
+        let mut adds = Vec::with_capacity(files.len());
+        for file in files {
+            adds.push(Action::Add(self.add(file, true).await?));
+        }
         let partition_by = Some(vec![day::COLUMN.to_owned()]);
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by, predicate: None };
-        let table = self.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        self.act(adds, operation, Some(Transaction::new(APP_ID, version)), &table).await
+        let table = self.place.shown("").file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        self.act(adds, operation, Some(Transaction::new(&self.writer, version)), &table).await
     }
 
     /// Commits that the rows of `old` are in `new` from now on: the same rows, in other files. As [`Self::commit`] after an error.
@@ -177,7 +189,7 @@ impl DeltaLog {
     ) -> Result<(), StoreError> {
         let mut actions = self.removals(old, false, now)?;
         for file in new {
-            actions.push(Action::Add(self.add(file, false)?));
+            actions.push(Action::Add(self.add(file, false).await?));
         }
         let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
         self.act(actions, operation, None, "compact").await
@@ -193,13 +205,13 @@ impl DeltaLog {
     ) -> Result<(), StoreError> {
         let mut actions = self.removals(old, true, now)?;
         for file in new {
-            actions.push(Action::Add(self.add(file, true)?));
+            actions.push(Action::Add(self.add(file, true).await?));
         }
         self.act(actions, DeltaOperation::Delete { predicate: Some(predicate) }, None, "retain").await
     }
 
     /// Commits the table as partitioned by day, if it is not: `new` has all of its rows.
-    pub(crate) async fn partition(&mut self, schema: &SchemaRef, new: &[ColdFile]) -> Result<(), StoreError> {
+    pub(crate) async fn partition(&mut self, schema: &Schema, new: &[ColdFile]) -> Result<(), StoreError> {
         let failed = |log: &Self, source| log.failed("describe", source);
         let old = self.state()?.metadata().clone();
         let columns = StructType::try_new(columns(schema).map_err(|source| failed(self, source))?);
@@ -209,7 +221,7 @@ impl DeltaLog {
         let mut actions = vec![Action::Metadata(metadata.map_err(|error| failed(self, error.into()))?)];
         actions.extend(self.removals(&self.files()?, false, DateTime::UNIX_EPOCH)?);
         for file in new {
-            actions.push(Action::Add(self.add(file, false)?));
+            actions.push(Action::Add(self.add(file, false).await?));
         }
         let partition_by = Some(vec![day::COLUMN.to_owned()]);
         let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by, predicate: None };
@@ -230,7 +242,7 @@ impl DeltaLog {
         let metadata = new_metadata(&all, [day::COLUMN], old.configuration().clone());
         let metadata = metadata.and_then(|new| new.with_table_id(old.id().to_owned()));
         let actions = vec![Action::Metadata(metadata.map_err(|error| failed(self, error.into()))?)];
-        tracing::info!(columns = fields.len(), table = %self.folder.display(), "the table gets new columns");
+        tracing::info!(columns = fields.len(), table = %self.place.shown("").display(), "the table gets new columns");
         self.act(actions, DeltaOperation::AddColumn { fields }, None, "columns").await
     }
 
@@ -278,19 +290,22 @@ impl DeltaLog {
 
     /// Its path inside the table.
     fn name_of(&self, file: &ColdFile) -> Result<String, StoreError> {
-        let name = file.path.strip_prefix(&self.folder).ok().and_then(Path::to_str);
-        name.map(str::to_owned).ok_or_else(|| self.foreign(format!("{} is not inside of it", file.path.display())))
+        match file.place == self.place {
+            true => Ok(file.name.clone()),
+            false => Err(self.foreign(format!("{} is not inside of it", file.shown().display()))),
+        }
     }
 
-    fn add(&self, file: &ColdFile, data_change: bool) -> Result<Add, StoreError> {
-        let modified = std::fs::metadata(&file.path)
-            .and_then(|metadata| metadata.modified())
-            .map_err(StoreError::io("look at", &file.path))?;
+    async fn add(&self, file: &ColdFile, data_change: bool) -> Result<Add, StoreError> {
+        let path = self.name_of(file)?;
+        let store = self.table.log_store().object_store(None);
+        let found = store.head(&object_store::path::Path::from(path.as_str())).await;
+        let found = found.map_err(|error| self.failed("add a file to", DeltaTableError::from(error)))?;
         Ok(Add {
-            path: self.name_of(file)?,
+            path,
             partition_values: partition_values(file),
             size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
-            modification_time: DateTime::<Utc>::from(modified).timestamp_millis(),
+            modification_time: found.last_modified.timestamp_millis(),
             data_change,
             stats: Some(self.stats(file).to_string()),
             ..Add::default()
@@ -322,17 +337,17 @@ impl DeltaLog {
     }
 
     fn failed(&self, action: &'static str, source: DeltaTableError) -> StoreError {
-        StoreError::Delta { action, folder: self.folder.clone(), source: Box::new(source) }
+        StoreError::Delta { action, folder: self.place.shown(""), source: Box::new(source) }
     }
 
-    /// The table's folder, absolute.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+    /// Where the table is.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The log says something that cannot be right.
     pub(crate) fn foreign(&self, reason: String) -> StoreError {
-        StoreError::Foreign { folder: self.folder.clone(), reason }
+        StoreError::Foreign { folder: self.place.shown(""), reason }
     }
 }
 
@@ -361,11 +376,11 @@ impl DeltaLog {
         self.state().is_ok_and(|state| state.schema().field(column).is_some())
     }
 
-    pub(crate) async fn create_unpartitioned(folder: &Path, schema: &SchemaRef, time_column: usize) -> (Self, u64) {
+    pub(crate) async fn create_unpartitioned(place: &Place, shape: &Shape) -> (Self, u64) {
         #![allow(clippy::unwrap_used)]
-        std::fs::create_dir_all(folder).unwrap();
-        let mut log = Self::unloaded(folder, schema, time_column).unwrap();
-        let columns = columns(schema).unwrap().into_iter().filter(|column| column.name() != day::COLUMN);
+        std::fs::create_dir_all(place.as_folder().unwrap()).unwrap();
+        let mut log = Self::unloaded(place, "meshwarden", shape).unwrap();
+        let columns = columns(&shape.schema).unwrap().into_iter().filter(|column| column.name() != day::COLUMN);
         log.table = CreateBuilder::new().with_log_store(log.table.log_store()).with_columns(columns).await.unwrap();
         let covered = log.refresh().await.unwrap();
         (log, covered)
@@ -373,8 +388,8 @@ impl DeltaLog {
 
     pub(crate) async fn commit_unpartitioned(&mut self, file: &ColdFile, sequence: i64) {
         #![allow(clippy::unwrap_used)]
-        let add = Add { partition_values: HashMap::new(), ..self.add(file, true).unwrap() };
+        let add = Add { partition_values: HashMap::new(), ..self.add(file, true).await.unwrap() };
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-        self.act(vec![Action::Add(add)], operation, Some(Transaction::new(APP_ID, sequence)), "").await.unwrap();
+        self.act(vec![Action::Add(add)], operation, Some(Transaction::new(&self.writer, sequence)), "").await.unwrap();
     }
 }

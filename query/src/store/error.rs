@@ -53,6 +53,24 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The place is not one where a store can be.
+    #[error("cannot use {}: {reason}", data.display())]
+    Location {
+        /// What was named.
+        data: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The object store refused, or could not be reached.
+    #[error("cannot {action} {}", url.display())]
+    Object {
+        /// What was being done, as a verb ("write to").
+        action: &'static str,
+        /// To which part of which bucket.
+        url: PathBuf,
+        /// Why not.
+        source: object_store::Error,
+    },
     /// Nothing to read here.
     #[error("{} holds no meshwarden data (it has no meshwarden.json): check the path, or start a server on it first", folder.display())]
     NoData {

@@ -12,7 +12,7 @@
 //! After step 5 everything up to S is on stable storage, and the journal may forget it. Where the process died between 3 and 5 the tables
 //! cover different sequences: of what the journal hands out again each takes what it does not have (`Table::flushed`).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use arrow::array::RecordBatch;
@@ -24,7 +24,9 @@ use super::delta::DeltaLog;
 use super::error::StoreError;
 use super::folder::WriterLock;
 use super::hot::Piece;
+use super::location::Location;
 use super::older;
+use super::place::Place;
 use super::state::{State, Which};
 use super::table::Table;
 use super::vacuum::Litter;
@@ -49,7 +51,8 @@ pub struct Flushed {
 /// What it takes to write to a folder.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    pub(super) folder: PathBuf,
+    /// On local disk.
+    folder: PathBuf,
     access_logs: DeltaLog,
     rejects: DeltaLog,
     edges_1m: DeltaLog,
@@ -59,12 +62,19 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens or creates the tables in a folder that `lock` was taken for, and answers what is in them.
-    pub(crate) async fn open(folder: PathBuf, lock: WriterLock) -> Result<(Self, State), StoreError> {
-        let (access_logs, access_logs_table) = open_table(&folder, Which::AccessLogs).await?;
-        let (rejects, rejects_table) = open_table(&folder, Which::Rejects).await?;
-        let (mut edges_1m, mut edges_table) = open_table(&folder, Which::Edges1m).await?;
-        if edges_table.flushed == 0 && access_logs_table.flushed > 0 {
+    /// Opens or creates the tables of a store whose local folder is `folder`, that `lock` was taken for, and answers what is in them.
+    pub(crate) async fn open(
+        location: &Location,
+        folder: PathBuf,
+        lock: WriterLock,
+    ) -> Result<(Self, State), StoreError> {
+        let writer = location.writer()?;
+        let (access_logs, access_logs_table) = open_table(location, &writer, Which::AccessLogs).await?;
+        let (rejects, rejects_table) = open_table(location, &writer, Which::Rejects).await?;
+        let (mut edges_1m, mut edges_table) = open_table(location, &writer, Which::Edges1m).await?;
+        // buckets are younger than roll-ups
+        let older = location.bucket().is_none() && edges_table.flushed == 0 && access_logs_table.flushed > 0;
+        if older {
             edges_table = older::roll_up(&mut edges_1m, &access_logs_table).await?;
         }
         let coverage = coverage::load(&folder, access_logs_table.flushed)?;
@@ -128,10 +138,16 @@ impl Writer {
     /// Takes over what the log covers and this process does not know of: its own last commit, if the answer to it was lost.
     pub(super) async fn reconcile(&mut self, state: &RwLock<State>, which: Which) -> Result<(), StoreError> {
         let log = self.log(which);
+        let before = log.version();
         let covered = log.refresh().await?;
+        let changed = log.version() != before;
         let mut state = write(state);
         let table = which.of_mut(&mut state);
         if covered == table.flushed {
+            if changed {
+                // other writers of a bucket
+                table.cold = Arc::new(log.files()?);
+            }
             return Ok(());
         }
         if !table.frozen.iter().any(|frozen| frozen.up_to == covered) {
@@ -156,14 +172,14 @@ impl Writer {
         let files = if pieces.is_empty() {
             Vec::new()
         } else {
-            let (folder, shape) = (log.folder().to_owned(), Arc::clone(&shape));
+            let (place, shape) = (log.place().clone(), Arc::clone(&shape));
             let written = tokio::task::spawn_blocking(move || {
                 let mut batches: Vec<&RecordBatch> = pieces.iter().map(|piece| &piece.rows).collect();
                 let merged = shape.merge.map(|merge| merge(&batches)).transpose()?;
                 if let Some(merged) = &merged {
                     batches = vec![merged];
                 }
-                cold::write_days(&folder, sequence, &shape.schema, shape.time_column, &batches)
+                cold::write_days(&place, sequence, &shape.schema, shape.time_column, &batches)
             });
             written.await.map_err(StoreError::Interrupted)??
         };
@@ -175,13 +191,14 @@ impl Writer {
     }
 }
 
-/// The tables of a folder as committed, for reading.
-pub(crate) async fn read(folder: &Path) -> Result<State, StoreError> {
+/// The tables as committed, for reading.
+pub(crate) async fn read(location: &Location) -> Result<State, StoreError> {
+    let writer = location.known_writer()?.unwrap_or_default();
     let (mut tables, mut as_of) = (Vec::with_capacity(3), None);
     // The last one first: a writer commits the others before it, so what is read of them is never older than what is read of the access logs.
     for which in Which::ALL.into_iter().rev() {
         let shape = which.shape();
-        let log = DeltaLog::open(&folder.join(shape.name), &shape.schema, shape.time_column).await?;
+        let log = DeltaLog::open(&Place::of(location, shape.name)?, &writer, &shape).await?;
         as_of = as_of.max(log.as_ref().and_then(|(log, _)| log.committed_at()));
         tables.push(match log {
             Some((log, covered)) => Table::new(shape, log.files()?, covered),
@@ -189,15 +206,17 @@ pub(crate) async fn read(folder: &Path) -> Result<State, StoreError> {
         });
     }
     let [access_logs, edges_1m, rejects]: [Table; 3] =
-        tables.try_into().map_err(|_| StoreError::NoData { folder: folder.to_owned() })?;
-    let coverage = coverage::load(folder, access_logs.flushed)?;
+        tables.try_into().map_err(|_| StoreError::NoData { folder: location.shown() })?;
+    let coverage = match location.local() {
+        Ok(folder) if access_logs.flushed > 0 => coverage::load(folder, access_logs.flushed)?,
+        _ => Default::default(),
+    };
     Ok(State { as_of, ..State::new(access_logs, rejects, edges_1m, coverage) })
 }
 
-async fn open_table(folder: &Path, which: Which) -> Result<(DeltaLog, Table), StoreError> {
+async fn open_table(location: &Location, writer: &str, which: Which) -> Result<(DeltaLog, Table), StoreError> {
     let shape = which.shape();
-    let (mut log, covered) =
-        DeltaLog::open_or_create(&folder.join(shape.name), &shape.schema, shape.time_column).await?;
+    let (mut log, covered) = DeltaLog::open_or_create(&Place::of(location, shape.name)?, writer, &shape).await?;
     if !log.is_by_day()? {
         older::partition(&mut log, &shape, covered).await?;
     }

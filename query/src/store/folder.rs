@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
+use super::location::Bucket;
 
 /// The format that this program writes, and the newest that it reads. 1: tables without partitions; 2: no roll-ups. Both are brought up when they are opened for writing.
 const FORMAT: u64 = 3;
-const FORMAT_FILE: &str = "meshwarden.json";
+pub(crate) const FORMAT_FILE: &str = "meshwarden.json";
 const LOCK_FILE: &str = "meshwarden.lock";
 
 #[derive(Serialize, Deserialize)]
@@ -32,14 +33,10 @@ pub(crate) struct WriterLock(#[allow(dead_code)] File);
 
 /// Creates the folder if need be, takes the writer's lock, and checks or writes the format.
 pub(crate) fn claim(folder: &Path) -> Result<(PathBuf, WriterLock), StoreError> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
     // what is in it is for its owner alone; a folder that is there keeps the mode that it was given
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     let known = folder.ancestors().take_while(|part| !part.as_os_str().is_empty()).find(|part| part.exists());
     let known = known.map(Path::to_owned);
-    builder.create(folder).map_err(StoreError::io("create folder", folder))?;
+    create_private(folder)?;
     // the names of what was made, or a power cut takes all that is in it
     for made in folder.ancestors().take_while(|part| Some(*part) != known.as_deref()) {
         let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -81,16 +78,45 @@ fn check_format(folder: &Path) -> Result<Option<u64>, StoreError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other.map_err(StoreError::io("read", &path))?,
     };
-    match serde_json::from_str::<FormatFile>(&text) {
+    understand(&text, folder, path).map(Some)
+}
+
+/// The format that the file at `path` declares for `folder`.
+fn understand(text: &str, folder: &Path, path: PathBuf) -> Result<u64, StoreError> {
+    match serde_json::from_str::<FormatFile>(text) {
         Ok(FormatFile { format: found }) if found > FORMAT => {
             Err(StoreError::NewerFormat { folder: folder.to_owned(), found, known: FORMAT })
         }
         Ok(FormatFile { format: 0 }) => {
             Err(StoreError::BadFormat { path, reason: "format 0 never existed".to_owned() })
         }
-        Ok(FormatFile { format }) => Ok(Some(format)),
+        Ok(FormatFile { format }) => Ok(format),
         Err(error) => Err(StoreError::BadFormat { path, reason: error.to_string() }),
     }
+}
+
+/// Checks that a bucket has this program's format, or one that it reads.
+pub(crate) async fn find_in(bucket: &Bucket) -> Result<(), StoreError> {
+    let place = PathBuf::from(bucket.url.as_str());
+    let text = bucket.format_file().await?.ok_or_else(|| StoreError::NoData { folder: place.clone() })?;
+    understand(&text, &place, place.join(FORMAT_FILE)).map(drop)
+}
+
+/// The same for a bucket that is to be written to: says that it has this program's format, if it says nothing yet.
+pub(crate) async fn claim_in(bucket: &Bucket) -> Result<(), StoreError> {
+    if bucket.format_file().await?.is_none() {
+        bucket.write_format_file(format!("{{\"format\":{FORMAT}}}\n")).await?;
+    }
+    find_in(bucket).await
+}
+
+/// Creates a folder into which only its owner may look.
+pub(crate) fn create_private(folder: &Path) -> Result<(), StoreError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(StoreError::io("create folder", folder))
 }
 
 fn lock(folder: &Path) -> Result<WriterLock, StoreError> {

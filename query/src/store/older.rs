@@ -22,9 +22,9 @@ pub(super) async fn partition(log: &mut DeltaLog, shape: &Arc<Shape>, covered: u
         let failed = |source| StoreError::Rewrite { table: shape.name, source: Box::new(source) };
         let rows = rewrite::merged(shape, std::slice::from_ref(&file)).await.map_err(failed)?;
         let rows: Vec<RecordBatch> = rows.try_collect().await.map_err(failed)?;
-        let (of, folder) = (Arc::clone(shape), log.folder().to_owned());
+        let (of, place) = (Arc::clone(shape), log.place().clone());
         let written = tokio::task::spawn_blocking(move || {
-            cold::write_days(&folder, covered, &of.schema, of.time_column, &rows.iter().collect::<Vec<_>>())
+            cold::write_days(&place, covered, &of.schema, of.time_column, &rows.iter().collect::<Vec<_>>())
         });
         let written = written.await.map_err(StoreError::Interrupted)??;
         let found = written.iter().filter_map(|file| file.rows).sum();
@@ -54,10 +54,10 @@ pub(super) async fn roll_up(log: &mut DeltaLog, access_logs: &Table) -> Result<T
         while let Some(rows) = rows.try_next().await.map_err(failed)? {
             rolled.push(edges::roll_up(&rows)?);
         }
-        let (of, folder, covered) = (Arc::clone(&shape), log.folder().to_owned(), access_logs.flushed);
+        let (of, place, covered) = (Arc::clone(&shape), log.place().clone(), access_logs.flushed);
         let written = tokio::task::spawn_blocking(move || {
             let merged = edges::merge(&rolled.iter().collect::<Vec<_>>())?;
-            cold::write_days(&folder, covered, &of.schema, of.time_column, &[&merged])
+            cold::write_days(&place, covered, &of.schema, of.time_column, &[&merged])
         });
         new.extend(written.await.map_err(StoreError::Interrupted)??);
     }

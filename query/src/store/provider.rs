@@ -98,7 +98,12 @@ impl HotCold {
             statistics.num_rows = Precision::Exact(rows);
         }
         let source = Arc::new(ParquetSource::new(Arc::clone(schema)));
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+        // all files of a table are in one place
+        let url = files.first().map_or(Ok(ObjectStoreUrl::local_filesystem()), |file| {
+            file.place.register(state.runtime_env());
+            file.place.read_from()
+        })?;
+        let config = FileScanConfigBuilder::new(url, source)
             .with_file_groups(group.split_files(state.config().target_partitions().max(1)))
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
@@ -114,8 +119,7 @@ impl HotCold {
 
 /// A file as DataFusion reads it.
 pub(super) fn partitioned(file: &ColdFile) -> Result<PartitionedFile> {
-    let path = object_store::path::Path::from_absolute_path(&file.path)
-        .map_err(|error| DataFusionError::External(error.into()))?;
+    let path = file.place.object(&file.name).map_err(|error| DataFusionError::External(error.into()))?;
     let mut partitioned = PartitionedFile::new(String::new(), file.bytes);
     partitioned.object_meta.location = path;
     Ok(partitioned)

@@ -155,6 +155,7 @@ impl Sieve {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use super::*;
+    use crate::store::place::Place;
     use crate::store::span::Span;
 
     const DAY: i64 = 86_400_000_000;
@@ -180,7 +181,8 @@ mod tests {
     #[test]
     fn a_file_goes_if_all_of_it_is_too_old_and_nothing_held() {
         let file = |earliest, latest| ColdFile {
-            path: "/t/f".into(),
+            place: Place::folder("/t".into()),
+            name: "f".to_owned(),
             bytes: 1,
             rows: Some(1),
             span: Some(Span { earliest, latest }),

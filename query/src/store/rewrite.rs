@@ -1,6 +1,5 @@
 //! Reading files again, in the order of time: what compaction, retention and migration are made of.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::compute::{SortOptions, filter_record_batch};
@@ -18,8 +17,9 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt as _;
 
-use super::cold::{ColdFile, Writer, day};
+use super::cold::{ColdFile, Writer};
 use super::error::StoreError;
+use super::place::Place;
 use super::provider::partitioned;
 use super::retain::Sieve;
 use super::span::{self, Span};
@@ -44,7 +44,11 @@ pub(super) async fn columns(
         SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1).with_batch_size(BATCH_ROWS));
     let groups = files.iter().map(|file| Ok(FileGroup::new(vec![partitioned(file)?])));
     let source = Arc::new(ParquetSource::new(Arc::clone(&shape.schema)));
-    let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+    let url = files.first().map_or(Ok(ObjectStoreUrl::local_filesystem()), |file| {
+        file.place.register(&context.runtime_env());
+        file.place.read_from()
+    })?;
+    let config = FileScanConfigBuilder::new(url, source)
         .with_file_groups(groups.collect::<DataFusionResult<Vec<_>>>()?)
         .with_projection_indices(Some(columns.to_vec()))?
         .build();
@@ -74,12 +78,12 @@ pub(super) struct Rewritten {
 /// Writes the rows of `files` that a sieve keeps (all, without one) into one new file of that day, on stable storage.
 pub(super) async fn into_one(
     shape: Arc<Shape>,
-    table: &Path,
+    table: &Place,
     sequence: u64,
     files: Vec<ColdFile>,
     sieve: Option<Sieve>,
 ) -> Result<Rewritten, StoreError> {
-    let (table, runtime) = (table.to_owned(), tokio::runtime::Handle::current());
+    let (table, runtime) = (table.clone(), tokio::runtime::Handle::current());
     let write = move || {
         let failed = |source| StoreError::Rewrite { table: shape.name, source: Box::new(source) };
         let day = files.first().and_then(|file| file.day);
@@ -107,7 +111,7 @@ pub(super) async fn into_one(
             return Ok(Rewritten { file: None, rows: found, held });
         }
         let file = writer.finish(sequence)?;
-        day::sync(&table, std::slice::from_ref(&file))?;
+        table.sync(std::iter::once(file.name.as_str()))?;
         Ok(Rewritten { file: Some(file), rows: found, held })
     };
     tokio::task::spawn_blocking(write).await.map_err(StoreError::Interrupted)?

@@ -57,9 +57,9 @@ impl Spill {
         let mut written = (0, 0);
         if !pieces.is_empty() {
             self.files += 1;
-            let path = self.folder.join(format!("{}-{}.parquet", shape.name, self.files));
+            let (folder, name) = (self.folder.clone(), format!("{}-{}.parquet", shape.name, self.files));
             let file = tokio::task::spawn_blocking(move || {
-                cold::write_passing(&path, &shape.schema, shape.time_column, &pieces)
+                cold::write_passing(&folder, &name, &shape.schema, shape.time_column, &pieces)
             });
             let file = file.await.map_err(StoreError::Interrupted)??;
             written = (file.rows.unwrap_or(0), file.bytes);

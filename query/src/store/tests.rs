@@ -419,11 +419,11 @@ async fn an_older_format_is_read_as_it_is_and_brought_up_when_written_to() {
 async fn a_table_gets_the_columns_that_are_new() {
     let dir = tempfile::tempdir().unwrap();
     let shape = Which::AccessLogs.shape();
-    let (time, mut fields) = (shape.time_column, shape.schema.fields().to_vec());
+    let mut fields = shape.schema.fields().to_vec();
     fields.retain(|field| field.name() != "connection_id");
-    let older = Arc::new(arrow::datatypes::Schema::new(fields));
-    let folder = dir.path().join("access_logs");
-    let (log, _) = super::delta::DeltaLog::open_or_create(&folder, &older, time).await.unwrap();
+    let older = super::table::Shape { schema: Arc::new(arrow::datatypes::Schema::new(fields)), ..(*shape).clone() };
+    let place = super::place::Place::folder(dir.path().canonicalize().unwrap().join("access_logs"));
+    let (log, _) = super::delta::DeltaLog::open_or_create(&place, "meshwarden", &older).await.unwrap();
     assert!(!log.has("connection_id") && log.has("stream_id"));
     drop(log);
     for version in [1, 2] {
@@ -432,7 +432,7 @@ async fn a_table_gets_the_columns_that_are_new() {
         assert_eq!(store.flush().await.unwrap().version, Some(version + 1));
         store.close().await.unwrap();
     }
-    let (log, _) = super::delta::DeltaLog::open(&folder, &shape.schema, time).await.unwrap().unwrap();
+    let (log, _) = super::delta::DeltaLog::open(&place, "meshwarden", &shape).await.unwrap().unwrap();
     assert!(log.has("connection_id") && log.has("day"));
     assert_eq!(log.files().unwrap().len(), 2);
 }

@@ -6,7 +6,6 @@
 //! A query sees the rows in the old files or in the new ones. A crash before the commit leaves files that nobody names; they are removed, too.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -42,9 +41,7 @@ impl Writer {
                 let table = which.of(&state);
                 (Arc::clone(&table.shape), compact::next(&table.cold, eagerness), table.flushed)
             };
-            let Some(table) = old.first().and_then(|file| file.path.parent()?.parent()).map(Path::to_owned) else {
-                continue;
-            };
+            let Some(table) = old.first().map(|file| file.place.clone()) else { continue };
             let made = rewrite::into_one(Arc::clone(&shape), &table, flushed, old.clone(), None).await?;
             let Some(new) = made.file else { continue };
             crash::at("compact", "files");
@@ -95,14 +92,15 @@ impl Writer {
                     Fate::Stays => continue,
                     Fate::Goes => retained.deleted_rows += file.rows.unwrap_or(0),
                     Fate::Sifted => {
-                        let folder = self.folder.join(shape.name);
                         let (shape, one) = (Arc::clone(&shape), vec![file.clone()]);
-                        let made = rewrite::into_one(shape, &folder, flushed, one, Some(sieve.clone())).await?;
+                        let made = rewrite::into_one(shape, &file.place, flushed, one, Some(sieve.clone())).await?;
                         let left = made.file.as_ref().and_then(|file| file.rows).unwrap_or(0);
                         retained.held_rows += made.held;
                         if left == made.rows {
                             // nothing of it goes: it stays as it is
-                            made.file.iter().for_each(|file| drop(std::fs::remove_file(&file.path)));
+                            if let Some(file) = made.file {
+                                file.place.discard(&file.name).await;
+                            }
                             continue;
                         }
                         retained.deleted_rows += made.rows - left;
@@ -140,10 +138,12 @@ impl Writer {
     ) -> Result<bool, StoreError> {
         self.reconcile(state, which).await?;
         let log = self.log(which);
-        let paths = |files: Vec<ColdFile>| files.into_iter().map(|file| file.path).collect::<HashSet<_>>();
-        let before = paths(log.files()?);
-        if !old.iter().all(|file| before.contains(&file.path)) {
-            new.iter().for_each(|file| drop(std::fs::remove_file(&file.path)));
+        let names = |files: Vec<ColdFile>| files.into_iter().map(|file| file.name).collect::<HashSet<_>>();
+        let before = names(log.files()?);
+        if !old.iter().all(|file| before.contains(&file.name)) {
+            for file in new {
+                file.place.discard(&file.name).await;
+            }
             return Ok(false);
         }
         let committed = match predicate {
@@ -153,8 +153,8 @@ impl Writer {
         if let Err(error) = committed {
             // its answer may have been lost
             log.refresh().await?;
-            let now = paths(log.files()?);
-            if old.iter().any(|file| now.contains(&file.path)) {
+            let now = names(log.files()?);
+            if old.iter().any(|file| now.contains(&file.name)) {
                 return Err(error);
             }
         }
@@ -166,13 +166,17 @@ impl Writer {
     }
 
     /// Removes files that no table names, and did not for `grace`; how many.
-    pub(crate) fn vacuum(&mut self, grace: Duration) -> Result<u64, StoreError> {
+    pub(crate) async fn vacuum(&mut self, grace: Duration) -> Result<u64, StoreError> {
         let mut removed = 0;
         for which in Which::ALL {
             let log = self.log(which);
-            let named = log.files()?.into_iter().map(|file| file.path).collect();
-            let folder = log.folder().to_owned();
-            removed += self.litter.sweep(&folder, &named, grace)?;
+            if log.place().as_bucket().is_some() {
+                // what other writers named meanwhile
+                log.refresh().await?;
+            }
+            let named = log.files()?.into_iter().map(|file| file.name).collect();
+            let place = log.place().clone();
+            removed += self.litter.sweep(&place, &named, grace).await?;
         }
         Ok(removed)
     }

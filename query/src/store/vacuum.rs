@@ -4,19 +4,72 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
 use ingest::crash;
+use object_store::{ObjectStore as _, ObjectStoreExt as _};
 
-use super::cold::UNFINISHED;
+use super::cold::{DATA, UNFINISHED};
 use super::error::StoreError;
+use super::location::Bucket;
+use super::place::Place;
+
+/// Files of a bucket stay at least so long: another writer may be about to name them.
+const OTHERS: Duration = Duration::from_secs(3600);
 
 /// Files that no table names, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Litter(HashMap<PathBuf, Instant>);
 
 impl Litter {
-    /// Looks at a table's folder, and removes what was named by nobody for `grace`: a query may still read it, and another process may have read
+    /// Looks at a table's place, and removes what was named by nobody for `grace`: a query may still read it, and another process may have read
     /// an older log. Answers how many files it removed. Nothing may be about to be named meanwhile.
-    pub(super) fn sweep(&mut self, table: &Path, named: &HashSet<PathBuf>, grace: Duration) -> Result<u64, StoreError> {
+    pub(super) async fn sweep(
+        &mut self,
+        table: &Place,
+        named: &HashSet<String>,
+        grace: Duration,
+    ) -> Result<u64, StoreError> {
+        match (table.as_folder(), table.as_bucket()) {
+            (Some(folder), _) => {
+                let named = named.iter().map(|name| folder.join(name)).collect();
+                self.sweep_folder(folder, &named, grace)
+            }
+            (_, Some(bucket)) => self.sweep_bucket(table, bucket, named, grace.max(OTHERS)).await,
+            (None, None) => Ok(0),
+        }
+    }
+
+    async fn sweep_bucket(
+        &mut self,
+        table: &Place,
+        bucket: &Bucket,
+        named: &HashSet<String>,
+        grace: Duration,
+    ) -> Result<u64, StoreError> {
+        let now = Instant::now();
+        let mut found = HashMap::new();
+        let failed = |action| bucket.failed(action);
+        let mut objects = bucket.store.list(Some(&bucket.prefix));
+        while let Some(object) = objects.next().await {
+            let object = object.map_err(failed("list"))?;
+            let Some(parts) = object.location.prefix_match(&bucket.prefix) else { continue };
+            let name = parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/");
+            if name.ends_with(DATA) && !name.starts_with("_delta_log") && !named.contains(&name) {
+                found.insert(table.shown(&name), object.location);
+            }
+        }
+        let mut removed = 0;
+        self.0.retain(|path, _| !path.starts_with(table.shown("")) || found.contains_key(path));
+        for (path, location) in found {
+            if now.duration_since(*self.0.entry(path).or_insert(now)) >= grace {
+                bucket.store.delete(&location).await.map_err(failed("remove a file of"))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    fn sweep_folder(&mut self, table: &Path, named: &HashSet<PathBuf>, grace: Duration) -> Result<u64, StoreError> {
         let now = Instant::now();
         let mut removed = 0;
         let mut found = HashSet::new();

@@ -44,7 +44,7 @@ pub(super) async fn verify(cut: &Cut) -> Result<Verified, StoreError> {
         verified.bytes += file.bytes;
         match check(shape, file).await {
             Ok(rows) => verified.rows += rows,
-            Err(reason) => verified.flaws.push(Flaw { file: file.path.clone(), reason }),
+            Err(reason) => verified.flaws.push(Flaw { file: file.shown(), reason }),
         }
     }
     Ok(verified)
@@ -52,13 +52,11 @@ pub(super) async fn verify(cut: &Cut) -> Result<Verified, StoreError> {
 
 /// Its rows, or what is wrong with it.
 async fn check(shape: &Arc<Shape>, file: &ColdFile) -> Result<u64, String> {
-    let bytes = std::fs::metadata(&file.path).map_err(|error| format!("it cannot be looked at: {error}"))?.len();
+    let (bytes, digest) = file.place.digest(&file.name).await.map_err(with_cause)?;
     if bytes != file.bytes {
         return Err(format!("it has {bytes} bytes where the table's log says {}", file.bytes));
     }
-    let of = file.clone();
-    let intact = tokio::task::spawn_blocking(move || of.is_intact()).await.map_err(|error| error.to_string())?;
-    if !intact.map_err(|error| format!("it cannot be read: {error}"))? {
+    if file.digest() != Some(digest.as_str()) {
         return Err("its SHA-256 is not the one in its name".to_owned());
     }
     let unreadable = |error| format!("it cannot be read: {error}");
@@ -79,4 +77,9 @@ async fn check(shape: &Arc<Shape>, file: &ColdFile) -> Result<u64, String> {
         }
         _ => Ok(rows),
     }
+}
+
+fn with_cause(error: StoreError) -> String {
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+    format!("{error}{}", cause.unwrap_or_default())
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -61,6 +62,13 @@ pub(crate) fn run(command: &mut Command, input: &[u8]) -> Result<String, Receive
         });
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A port on loopback that nobody listens on.
+pub(super) fn free_port() -> Result<u16, ReceiverError> {
+    let wrong = || ReceiverError::file("a port on loopback");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(wrong())?;
+    Ok(listener.local_addr().map_err(wrong())?.port())
 }
 
 /// Asks again and again until there is an answer.

@@ -7,7 +7,7 @@
 //! ```
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -35,7 +35,7 @@ impl Rsyslog {
     /// If it cannot be installed or does not start.
     pub fn start(folder: &Path) -> Result<Self, ReceiverError> {
         let program = install()?;
-        let port = free_port()?;
+        let port = cache::free_port()?;
         let mut rsyslog = Self { program, folder: folder.to_owned(), port, child: None };
         fs::write(rsyslog.path("conf"), rsyslog.configuration()).map_err(ReceiverError::file(rsyslog.path("conf")))?;
         rsyslog.resume()?;
@@ -162,10 +162,4 @@ fn install() -> Result<PathBuf, ReceiverError> {
     apt(&["update"])?;
     apt(&["install", "-y", "--no-install-recommends", "rsyslog"])?;
     find().ok_or(ReceiverError::NoRsyslog)
-}
-
-fn free_port() -> Result<u16, ReceiverError> {
-    let wrong = || ReceiverError::file("a port on loopback");
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(wrong())?;
-    Ok(listener.local_addr().map_err(wrong())?.port())
 }

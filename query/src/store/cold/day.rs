@@ -5,14 +5,10 @@
 //!  DIR/access_logs/day=__HIVE_DEFAULT_PARTITION__/…       rows of no day, or of days of which a flush has only a few
 //! ```
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
 use chrono::{DateTime, Datelike as _, NaiveDate};
+use std::collections::BTreeMap;
 
-use super::{ColdFile, Place};
-use crate::store::error::StoreError;
-use crate::store::folder;
+use super::Spot;
 
 /// The partition column. It is in the folders' names, not in the files.
 pub(crate) const COLUMN: &str = "day";
@@ -22,8 +18,8 @@ const NONE: &str = "__HIVE_DEFAULT_PARTITION__";
 const MOST: usize = 32;
 
 /// The rows by day. Where there are very many days, those with the fewest rows share a file that is of no day.
-pub(super) fn split(order: Vec<Place>) -> BTreeMap<Option<NaiveDate>, Vec<Place>> {
-    let mut days: BTreeMap<Option<NaiveDate>, Vec<Place>> = BTreeMap::new();
+pub(super) fn split(order: Vec<Spot>) -> BTreeMap<Option<NaiveDate>, Vec<Spot>> {
+    let mut days: BTreeMap<Option<NaiveDate>, Vec<Spot>> = BTreeMap::new();
     for place in order {
         days.entry(place.time.and_then(of)).or_default().push(place);
     }
@@ -58,23 +54,9 @@ pub(crate) fn of_path(path: &str) -> Option<NaiveDate> {
     NaiveDate::parse_from_str(folder.strip_prefix("day=")?, "%Y-%m-%d").ok()
 }
 
-/// The day's folder, made if need be; only its owner may look into a new one.
-pub(crate) fn folder_of(table: &Path, day: Option<NaiveDate>) -> Result<PathBuf, StoreError> {
-    let folder = table.join(format!("{COLUMN}={}", value(day).as_deref().unwrap_or(NONE)));
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(&folder).map_err(StoreError::io("create folder", &folder))?;
-    Ok(folder)
-}
-
-/// Puts the names of these files and of their folders on stable storage.
-pub(crate) fn sync(table: &Path, files: &[ColdFile]) -> Result<(), StoreError> {
-    for parent in files.iter().filter_map(|file| file.path.parent()) {
-        folder::sync_folder(parent)?;
-    }
-    folder::sync_folder(table)
+/// The day's folder in that of the table.
+pub(crate) fn folder(day: Option<NaiveDate>) -> String {
+    format!("{COLUMN}={}", value(day).as_deref().unwrap_or(NONE))
 }
 
 #[cfg(test)]
@@ -84,8 +66,8 @@ mod tests {
 
     const DAY: i64 = 86_400_000_000;
 
-    fn places(times: &[Option<i64>]) -> Vec<Place> {
-        times.iter().enumerate().map(|(row, time)| Place { time: *time, batch: 0, row }).collect()
+    fn places(times: &[Option<i64>]) -> Vec<Spot> {
+        times.iter().enumerate().map(|(row, time)| Spot { time: *time, batch: 0, row }).collect()
     }
 
     #[test]

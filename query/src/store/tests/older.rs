@@ -7,6 +7,7 @@ use ingest::AccessLogBatch;
 use super::rows::ids;
 use crate::store::cold::Writer;
 use crate::store::delta::DeltaLog;
+use crate::store::place::Place;
 use crate::store::span::{self, Span};
 use crate::store::state::Which;
 
@@ -15,15 +16,16 @@ pub(super) async fn write(dir: &Path, batches: &[AccessLogBatch], all: &mut Vec<
     std::fs::write(dir.join("meshwarden.json"), r#"{"format":1}"#).unwrap();
     for shape in [Which::Rejects, Which::AccessLogs].map(Which::shape) {
         let folder = dir.join(shape.name);
-        let (mut log, _) = DeltaLog::create_unpartitioned(&folder, &shape.schema, shape.time_column).await;
+        let place = Place::folder(folder.clone());
+        let (mut log, _) = DeltaLog::create_unpartitioned(&place, &shape).await;
         for (sequence, batch) in (1..).zip(batches) {
             let rows = if shape.name == "rejects" { &batch.rejects } else { &batch.rows };
-            let mut writer = Writer::kept(&folder, None, &shape.schema, shape.time_column).unwrap();
+            let mut writer = Writer::kept(&place, None, &shape.schema, shape.time_column).unwrap();
             writer.append(rows, span::times(rows, shape.time_column).and_then(Span::of)).unwrap();
             let mut file = writer.finish(1).unwrap();
-            let path = folder.join(format!("part-{sequence}.zstd.parquet"));
-            std::fs::rename(&file.path, &path).unwrap();
-            file.path = path;
+            let name = format!("part-{sequence}.zstd.parquet");
+            std::fs::rename(folder.join(&file.name), folder.join(&name)).unwrap();
+            file.name = name;
             log.commit_unpartitioned(&file, sequence).await;
         }
     }
