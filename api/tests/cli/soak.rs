@@ -92,9 +92,10 @@ fn memory_and_files_stay_what_they_are() {
         most(parquet, &samples),
         samples.last().unwrap().parquet_files,
     );
-    // what is warm holds more than what has just begun, so the middle is compared, and only from the second third on
+    // detections hold what their windows of five minutes hold: until those have passed, memory grows, and has only its bound
+    assert!(largest < 1200.0, "memory has no bound");
     let (middle, end) = samples[samples.len() / 3..].split_at(samples.len() / 3);
-    assert!(resident(end) < resident(middle) * 1.25 + 20.0, "memory grows");
+    assert!(seconds < 1200 || resident(end) < resident(middle) * 1.1 + 20.0, "memory grows");
     // a compaction opens the files that it reads, and closes them: what stays open is open at the quietest moment, too
     let least = later.iter().map(open).min().unwrap();
     assert!(least <= most(open, first) + 10, "files stay open");

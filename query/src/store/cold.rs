@@ -43,7 +43,7 @@ const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// Rows gathered at a time while writing.
 const CHUNK_ROWS: usize = 32 * 1024;
 /// What investigations start from: equality on these skips row groups.
-const BLOOM_FILTERS: [&str; 4] = ["request_id", "source_principal", "destination_principal", "source_ip"];
+pub(super) const BLOOM_FILTERS: [&str; 4] = ["request_id", "source_principal", "destination_principal", "source_ip"];
 /// Text that hardly ever repeats: a dictionary of it is written only to be thrown away.
 const DISTINCT_TEXT: [&str; 4] = ["log_id", "request_id", "stream_id", "trace_id"];
 /// Text that begins as the row before does.

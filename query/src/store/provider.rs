@@ -5,10 +5,11 @@
 //!              ├─ DataSourceExec (memory)    pieces whose span can match
 //!              └─ DataSourceExec (parquet)   files whose span can match; row groups, pages and rows are skipped inside
 //! ```
-//! Filters are used to skip, and stay in the plan (`Inexact`): pieces and files are skipped here by their time; what DataFusion
-//! then pushes through the union, Parquet skips by statistics, bloom filters and while decoding. Files are plain Parquet to
+//! Filters are used to skip, and stay in the plan (`Inexact`), but for those of a time that all rows are of which are left: pieces and files are skipped here by their time, row groups by their bloom filters; what
+//! DataFusion then pushes through the union, Parquet skips by statistics, bloom filters and while decoding. Files are plain Parquet to
 //! DataFusion: a column that a file does not have is null, one that the table does not have is ignored.
 
+mod bloom;
 mod skip;
 
 use std::future::Future;
@@ -49,8 +50,7 @@ impl HotCold {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let Self(Cut { shape, pieces, files }) = self;
-        let spans: Vec<_> = pieces.iter().map(|piece| piece.span).chain(files.iter().map(|file| file.span)).collect();
-        let keep = skip::keep(state, shape, &spans, filters);
+        let keep = skip::keep(shape, &self.0.spans(), filters);
         let (keep_pieces, keep_files) = keep.split_at(pieces.len().min(keep.len()));
         let pieces: Vec<_> = pieces.iter().zip(keep_pieces).filter_map(|(piece, keep)| keep.then_some(piece)).collect();
         let files: Vec<_> = files.iter().zip(keep_files).filter_map(|(file, keep)| keep.then_some(file)).collect();
@@ -59,7 +59,7 @@ impl HotCold {
             inputs.push(self.memory(state, &pieces, projection, limit)?);
         }
         if !files.is_empty() {
-            inputs.push(self.parquet(state, &files, projection, limit).await?);
+            inputs.push(self.parquet(state, &files, projection, filters, limit).await?);
         }
         match (inputs.pop(), inputs.pop()) {
             (Some(cold), Some(hot)) => UnionExec::try_new(vec![hot, cold]),
@@ -87,11 +87,25 @@ impl HotCold {
         state: &dyn Session,
         files: &[&ColdFile],
         projection: Option<&Vec<usize>>,
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = &self.0.shape.schema;
-        let group: FileGroup = files.iter().map(|file| partitioned(file)).collect::<Result<Vec<_>>>()?.into();
+        let mut group = Vec::with_capacity(files.len());
+        for (file, plan) in files.iter().zip(bloom::plans(state, files, filters).await?) {
+            let file = partitioned(file)?;
+            match plan {
+                None => group.push(file),
+                Some(plan) if plan.row_group_indexes().is_empty() => {}
+                Some(plan) => group.push(file.with_extension(plan)),
+            }
+        }
+        if group.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(datafusion::common::project_schema(schema, projection)?)));
+        }
+        let group = FileGroup::from(group);
         let mut statistics = Statistics::new_unknown(schema);
+        // bloom filters leave out rows only where a filter is left in the plan, which knows that it does
         if let Some(rows) =
             files.iter().map(|file| file.rows).sum::<Option<u64>>().and_then(|rows| usize::try_from(rows).ok())
         {
@@ -136,7 +150,14 @@ impl TableProvider for HotCold {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        let exact = skip::exact(&self.0.shape, &self.0.spans(), filters);
+        Ok(exact
+            .into_iter()
+            .map(|exact| match exact {
+                true => TableProviderFilterPushDown::Exact,
+                false => TableProviderFilterPushDown::Inexact,
+            })
+            .collect())
     }
 
     fn scan<'this, 'state, 'projection, 'filters, 'all>(

@@ -96,6 +96,13 @@ pub(crate) struct Cut {
     pub(crate) files: Arc<Vec<ColdFile>>,
 }
 
+impl Cut {
+    /// What the pieces cover, and then the files.
+    pub(crate) fn spans(&self) -> Vec<Option<Span>> {
+        self.pieces.iter().map(|piece| piece.span).chain(self.files.iter().map(|file| file.span)).collect()
+    }
+}
+
 impl Table {
     /// A table that has these files, and they cover appends up to `flushed`.
     pub(crate) fn new(shape: Arc<Shape>, files: Vec<ColdFile>, flushed: u64) -> Self {

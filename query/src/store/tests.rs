@@ -216,11 +216,28 @@ async fn a_window_reads_its_rows_and_skips_other_pieces_and_files() {
     };
     assert_eq!(rows_read(61, 62).await, [["60"]]);
     assert_eq!(rows_read(201, 202).await, [["5"]]);
-    let plan = sql_over(snapshot.access_logs(), "explain select log_id from t where time < '1970-01-01T00:30:00Z'")
-        .await
-        .concat()
-        .join("\n");
-    assert_eq!(plan.matches(".parquet").count(), 1, "{plan}");
+    let plan = async |filter: &str| {
+        let query = format!("explain select log_id from t where {filter}");
+        sql_over(snapshot.access_logs(), &query).await.concat().join("\n")
+    };
+    let first_half = plan("time < '1970-01-01T00:30:00Z'").await;
+    assert_eq!(first_half.matches(".parquet").count(), 1, "{first_half}");
+    assert!(first_half.contains("predicate=time"), "{first_half}");
+    // an hour that is all of a file: nobody looks at the time of a row
+    let hour = "time >= '1970-01-01T01:00:00Z' and time <= '1970-01-01T01:59:59Z'";
+    let whole = plan(hour).await;
+    assert!(whole.matches(".parquet").count() == 1 && !whole.contains("predicate=time"), "{whole}");
+    let count = format!("select count(*), min(time), max(time) from t where {hour}");
+    let expected = [["60", "1970-01-01T01:00:00Z", "1970-01-01T01:59:00Z"]];
+    assert_eq!(sql_over(snapshot.access_logs(), &count).await, expected);
+    // what no file has, by their bloom filters
+    let one = plan("request_id = 'h1, request_id, row 7'").await;
+    let none = plan("request_id = 'h9, request_id, row 7' and time < '1970-01-01T03:00:00Z'").await;
+    assert_eq!((one.matches(".parquet").count(), none.matches(".parquet").count()), (1, 0), "{one}\n{none}");
+    for (id, rows) in [("h1, request_id, row 7", "1"), ("h3, request_id, row 7", "1"), ("h9, request_id, row 7", "0")] {
+        let count = format!("select count(*) from t where request_id = '{id}'");
+        assert_eq!(sql_over(snapshot.access_logs(), &count).await, [[rows]]);
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Which pieces and files a query can leave out, judged by their span of time and the query's filters.
+//! Which pieces and files a query can leave out, and which filters then say nothing more, judged by their span of time and the query's filters.
 //!
 //! DataFusion's own pruning does the reasoning (any shape of condition on the time column, and/or/not, casts of literals); anything
 //! it does not understand keeps everything.
@@ -6,30 +6,75 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, BooleanArray, TimestampMicrosecondArray};
-use datafusion::arrow::datatypes::DataType;
-use datafusion::catalog::Session;
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
+use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 use crate::store::span::Span;
 use crate::store::table::Shape;
 
 /// One answer per span: whether it has to be read.
-pub(super) fn keep(state: &dyn Session, shape: &Shape, spans: &[Option<Span>], filters: &[Expr]) -> Vec<bool> {
+pub(super) fn keep<'f>(
+    shape: &Shape,
+    spans: &[Option<Span>],
+    filters: impl IntoIterator<Item = &'f Expr>,
+) -> Vec<bool> {
     let all = || vec![true; spans.len()];
     let Some(name) = shape.time().map(|time| time.name()) else { return all() };
-    let about_time = filters.iter().filter(|filter| filter.column_refs().iter().any(|column| column.name() == name));
+    let about_time =
+        filters.into_iter().filter(|filter| filter.column_refs().iter().any(|column| column.name() == name));
     match conjunction(about_time.cloned()) {
-        Some(filter) if !spans.is_empty() => judge(state, shape, spans, filter).unwrap_or_else(|_| all()),
+        Some(filter) if !spans.is_empty() => judge(shape, spans, filter).unwrap_or_else(|_| all()),
         _ => all(),
     }
 }
 
-fn judge(state: &dyn Session, shape: &Shape, spans: &[Option<Span>], filter: Expr) -> Result<Vec<bool>> {
-    let filter = state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&shape.schema))?)?;
+/// One answer per filter: whether every row of what is kept by all of them passes it, so that no row has to be looked at for it.
+pub(super) fn exact(shape: &Shape, spans: &[Option<Span>], filters: &[&Expr]) -> Vec<bool> {
+    // a scan's filters do not name the table, these do
+    let filters = unnormalize_cols(filters.iter().map(|filter| (*filter).clone()));
+    let keep = keep(shape, spans, &filters);
+    let kept = spans.iter().zip(keep).filter_map(|(span, keep)| keep.then_some(*span));
+    // of what has no span nobody knows
+    let Some(kept) = kept.collect::<Option<Vec<Span>>>() else { return vec![false; filters.len()] };
+    filters.iter().map(|filter| kept.iter().all(|span| passes(shape, *span, filter) == Some(true))).collect()
+}
+
+/// Whether all instants of a span pass `time ≥ instant` or the like; `None`: the filter is of another kind.
+fn passes(shape: &Shape, span: Span, filter: &Expr) -> Option<bool> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else { return None };
+    let (Expr::Column(column), Expr::Literal(ScalarValue::TimestampMicrosecond(Some(instant), zone), _)) =
+        (left.as_ref(), right.as_ref())
+    else {
+        return None;
+    };
+    let time = shape.time()?;
+    if column.name() != time.name() || *time.data_type() != DataType::Timestamp(TimeUnit::Microsecond, zone.clone()) {
+        return None;
+    }
+    match op {
+        Operator::GtEq => Some(span.earliest >= *instant),
+        Operator::Gt => Some(span.earliest > *instant),
+        Operator::LtEq => Some(span.latest <= *instant),
+        Operator::Lt => Some(span.latest < *instant),
+        _ => None,
+    }
+}
+
+fn judge(shape: &Shape, spans: &[Option<Span>], filter: Expr) -> Result<Vec<bool>> {
+    let filter = create_physical_expr(
+        &filter,
+        &DFSchema::try_from(Arc::clone(&shape.schema))?,
+        &ExecutionProps::new(),
+        &PhysicalPlanningContext::default(),
+    )?;
     PruningPredicateBuilder::new()
         .with_file_schema(Arc::clone(&shape.schema))
         .try_build(filter)?
