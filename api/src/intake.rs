@@ -22,6 +22,7 @@ use bytes::Bytes;
 use ingest::crash;
 use ingest::journal::{Idempotency, Journal, JournalError, Kept, Label, Payload, Recovery};
 use ingest::{AccessLogBatch, DecodeOptions, Decoder};
+use query::store::Flushed;
 use query::{Core, CoreError};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
@@ -156,6 +157,7 @@ impl Intake {
         let runtime = tokio::runtime::Handle::current();
         let (into, options, known) = (core.clone(), decode.clone(), keys.clone());
         let opening = tokio::task::spawn_blocking(move || {
+            let mut flushing: Option<tokio::task::JoinHandle<Result<Flushed, CoreError>>> = None;
             Journal::open(&folder, covered, flushed, &mut |sequence, label, body| {
                 if let Some(idempotency) = label.idempotency {
                     known.again(idempotency, sequence, label.received_at);
@@ -167,9 +169,14 @@ impl Intake {
                 let taken = runtime.block_on(async {
                     into.append_at(sequence, &batches).await?;
                     if into.store().wants_flush() {
-                        into.flush().await?;
+                        // it goes on beside what is read next; the one before has to be through: what waits in memory is bounded
+                        let core = into.clone();
+                        let next = tokio::spawn(async move { core.flush().await });
+                        if let Some(before) = flushing.replace(next) {
+                            before.await??;
+                        }
                     }
-                    Ok::<_, CoreError>(())
+                    Ok::<_, IntakeError>(())
                 });
                 taken.map_err(|error| JournalError::NotTaken(Box::new(error)))
             })
