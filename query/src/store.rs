@@ -17,7 +17,8 @@
 //! - Each append has a sequence number, rising, never reused: the journal's ([`Store::append_at`]), or one of the store's own. Each Delta
 //!   commit names the last one that it covers (`txn`), so what is on disk is always "all appends up to S".
 //! - A flush that fails or is dropped half-way loses nothing and can be repeated; two never overlap; appends and queries go on.
-//! - One writer per folder (a lock on a file); any number of readers of what is committed.
+//! - One writer per folder (a lock on a file); any number of readers of what is committed. Tables in a bucket may have several writers, each with a local
+//!   folder of its own ([`Location`]).
 //!
 //! A store in passing ([`Store::in_passing`]) only bounds memory: its files have no log, are not durable, and nobody opens them again; nothing is rolled up.
 //!

@@ -1,9 +1,12 @@
 //! R16: two services on one table in an object store, an S3-speaking server (moto). They take lines in, are killed and started again, and compact the
-//! same files: nothing that either acknowledged is lost, nothing is there twice.
+//! same files, and of some commits the one that made them does not hear: nothing that either acknowledged is lost, nothing is there twice.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tests::receivers::{BUCKET, Moto};
@@ -25,12 +28,61 @@ fn run(moto: &Moto, args: &[&str]) -> Output {
     output
 }
 
-fn start(moto: &Moto, data: &str, folder: &Path, name: &str) -> Service {
+/// A way to the server on which the answer to every second commit is lost: it was carried out, and nobody hears of it. Answers where it is, and how many
+/// were lost so far.
+fn losing_answers(moto: &Moto) -> (String, Arc<AtomicUsize>) {
+    let server = moto.environment()[0].1.trim_start_matches("http://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, lost) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&lost);
+    std::thread::spawn(move || {
+        let commits = Arc::new(AtomicUsize::new(0));
+        for client in listener.incoming() {
+            let (server, commits, lost) = (server.clone(), Arc::clone(&commits), Arc::clone(&counted));
+            // a connection that breaks is what this is for
+            std::thread::spawn(move || client.and_then(|client| pass_on(client, &server, &commits, &lost)));
+        }
+    });
+    (address, lost)
+}
+
+/// One request and its answer: the server closes the connection after it.
+fn pass_on(mut client: TcpStream, server: &str, commits: &AtomicUsize, lost: &AtomicUsize) -> std::io::Result<()> {
+    let (mut request, mut piece) = (Vec::new(), [0; 1 << 16]);
+    let whole = |request: &[u8]| {
+        let head = request.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+        let text = String::from_utf8_lossy(&request[..head]).to_ascii_lowercase();
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        Some(head + length.unwrap_or(0))
+    };
+    while whole(&request).is_none_or(|length| request.len() < length) {
+        match client.read(&mut piece)? {
+            0 => return Ok(()),
+            read => request.extend(&piece[..read]),
+        }
+    }
+    let mut upstream = TcpStream::connect(server)?;
+    upstream.write_all(&request)?;
+    let mut answer = Vec::new();
+    upstream.read_to_end(&mut answer)?;
+    let first =
+        String::from_utf8_lossy(&request[..request.len().min(300)]).lines().next().unwrap_or_default().to_owned();
+    let commit = first.starts_with("PUT ") && first.contains("_delta_log/0") && answer.starts_with(b"HTTP/1.1 200");
+    if commit && commits.fetch_add(1, Ordering::Relaxed) % 2 == 1 {
+        lost.fetch_add(1, Ordering::Relaxed);
+        return Ok(());
+    }
+    client.write_all(&answer)
+}
+
+fn start(moto: &Moto, data: &str, folder: &Path, name: &str, way: Option<&str>) -> Service {
     let (local, config) = (folder.join(name), folder.join("meshwarden.toml"));
     std::fs::write(&config, "[store]\nflush_seconds = 1\n").unwrap();
     let (local, config) = (local.to_str().unwrap(), config.to_str().unwrap());
     let args = ["serve", "--data", data, "--local", local, "--listen", "127.0.0.1:0", "--config", config];
-    Service::spawn(&mut reaching(moto, &args)).unwrap_or_else(|(said, _)| panic!("{said}"))
+    let mut command = reaching(moto, &args);
+    command.envs(way.map(|way| ("AWS_ENDPOINT_URL", way)));
+    Service::spawn(&mut command).unwrap_or_else(|(said, _)| panic!("{said}"))
 }
 
 #[test]
@@ -39,8 +91,11 @@ fn two_services_write_to_one_table() {
     let moto = Moto::start(folder.path()).unwrap();
     let data = format!("s3://{BUCKET}/some/prefix");
     let known = Known::default();
+    let (way, lost) = losing_answers(&moto);
+    let both =
+        || ["one", "two"].map(|name| start(&moto, &data, folder.path(), name, (name == "two").then_some(way.as_str())));
     for round in 0..3 {
-        let (mut one, two) = (start(&moto, &data, folder.path(), "one"), start(&moto, &data, folder.path(), "two"));
+        let [mut one, two] = both();
         let (stop, addresses) = (AtomicBool::new(false), [&one, &two].map(|service| service.address().to_owned()));
         std::thread::scope(|scope| {
             for sender in 0..4 {
@@ -54,7 +109,8 @@ fn two_services_write_to_one_table() {
         });
         two.stop();
     }
-    let (one, two) = (start(&moto, &data, folder.path(), "one"), start(&moto, &data, folder.path(), "two"));
+    assert!(lost.load(Ordering::Relaxed) > 0, "no commit's answer was lost");
+    let [one, two] = both();
     // each sees what the other wrote
     let begun = Instant::now();
     while one.count() != two.count() || one.count() < 100 {
@@ -82,7 +138,9 @@ fn two_services_write_to_one_table() {
     assert_eq!((rows(&verified), &verified["intact"]), (rows(&before), &true.into()));
     let rolled_up = run(&moto, &["sql", "SELECT sum(requests) AS n FROM edges_1m", "--data", &data, "--output", "csv"]);
     assert_eq!(text(&rolled_up.stdout), format!("n\n{}\n", rows(&before)));
-    judge(run(&moto, &ids_of(&data)), known, "two services in one bucket, three kills");
+    let lost = lost.load(Ordering::Relaxed);
+    let what = format!("two services in one bucket, three kills, {lost} commits of which one did not hear");
+    judge(run(&moto, &ids_of(&data)), known, &what);
 }
 
 #[test]

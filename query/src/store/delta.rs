@@ -5,7 +5,8 @@
 //!  DIR/access_logs/_delta_log/00…07.json                   commitInfo · add {path, day, size, stats} · txn {appId: meshwarden, version: 4711}
 //!                             00…08.json                   commitInfo · remove · add: files that were rewritten, or whose time is over
 //! ```
-//! `txn.version` is the last sequence number (of `Store::append`) that the table's files cover. The log is the truth: what it names
+//! `txn.version` is the last sequence number (of `Store::append`) that the table's files cover; each writer of a bucket has an `appId` of its own, and its
+//! own numbers. A commit whose answer is lost, and that is therefore tried again, conflicts with itself by that name: it is never made twice. The log is the truth: what it names
 //! is in the table, and a sequence number that it covers must never be written again. The crate does not compare it for us, so the
 //! store does before each flush ([`DeltaLog::refresh`]), which also tells a commit that failed from one whose answer was lost.
 //!
