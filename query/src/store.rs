@@ -151,6 +151,7 @@ impl Store {
         let location = location.within(&folder);
         if let Some(bucket) = location.bucket() {
             folder::claim_in(bucket).await?;
+            place::clear_staging(&folder)?;
         }
         let (writer, state) = flush::Writer::open(&location, folder, lock).await?;
         Ok(Self::new(options, state, Backing::Folder(Box::new(writer))))

@@ -124,6 +124,8 @@ fn two_services_write_to_one_table() {
     assert!(text(&refused.stderr).contains("is in use by another meshwarden"), "{}", text(&refused.stderr));
     one.stop();
     two.stop();
+    let staged = std::fs::read_dir(local.join("staging")).into_iter().flatten().count();
+    assert_eq!(staged, 0, "what was not sent when it was killed stays");
 
     let store = |command: &str| {
         let args = ["store", command, "--data", &data, "--local", local.to_str().unwrap(), "--output", "json"];

@@ -25,6 +25,8 @@ use super::location::{Bucket, Location};
 
 /// Bytes sent at a time.
 const PART: usize = 8 << 20;
+/// In the local folder of a bucket's writer: files that are not sent yet.
+const STAGING: &str = "staging";
 /// Bytes read at a time, to be hashed while they are in the cache.
 const PIECE: usize = 1 << 20;
 
@@ -53,7 +55,7 @@ impl Place {
         table_url.set_path(&format!("{}/{table}", url.path()));
         let prefix = location.bucket().map(|bucket| bucket.object(table)).unwrap_or_default();
         let bucket = Bucket { url: table_url, store: Arc::clone(store), prefix };
-        let staging = location.local().ok().map(|local| local.join("staging"));
+        let staging = location.local().ok().map(|local| local.join(STAGING));
         Ok(Self(Arc::new(Kind::Bucket { bucket, staging })))
     }
 
@@ -191,6 +193,15 @@ impl Place {
                 Ok((bytes, digits(sha)))
             }
         }
+    }
+}
+
+/// Removes what a crash left in the local folder of a bucket's writer: files that were not sent, or not named.
+pub(crate) fn clear_staging(local: &Path) -> Result<(), StoreError> {
+    let staging = local.join(STAGING);
+    match std::fs::remove_dir_all(&staging) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io("remove", staging)(error)),
+        _ => Ok(()),
     }
 }
 
