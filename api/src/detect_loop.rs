@@ -102,8 +102,16 @@ impl Detector {
 
     /// Runs until `shutdown`, then does one last round. Rows are on disk after `flush_every`, or before.
     pub async fn run(self, flush_every: Duration, shutdown: impl Future<Output = ()>) {
+        tokio::select! {
+            () = self.rounds(shutdown) => {}
+            // beside the rounds: those take as long as they take, and rows have to get to disk
+            () = self.flushes(flush_every) => {}
+        }
+        self.round_or_log().await;
+    }
+
+    async fn rounds(&self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
-        let mut flush_at = Instant::now() + flush_every;
         // what a process before this one left over
         let mut retry_at = (!self.0.core.is_up_to_date()).then(Instant::now);
         loop {
@@ -117,17 +125,17 @@ impl Detector {
                 () = &mut shutdown => break,
                 () = self.0.rows_came.notified() => tokio::time::sleep(GATHER).await,
                 () = retry => {}
-                () = tokio::time::sleep_until(flush_at) => {}
             }
             self.round_or_log().await;
             retry_at = (!self.0.core.is_up_to_date()).then(|| Instant::now() + RETRY);
-            let due = Instant::now() >= flush_at;
-            if due || self.0.core.store().wants_flush() {
-                self.flush().await;
-                flush_at = Instant::now() + flush_every;
-            }
         }
-        self.round_or_log().await;
+    }
+
+    async fn flushes(&self, every: Duration) {
+        loop {
+            tokio::time::sleep(every).await;
+            self.flush().await;
+        }
     }
 
     /// Writes the rows in memory to disk. A failure is logged and counted: the rows stay in memory, and the next flush takes them along.

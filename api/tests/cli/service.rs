@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -12,7 +13,8 @@ use super::{command, sample, text};
 pub(super) struct Service {
     child: Child,
     url: String,
-    stderr: BufReader<std::process::ChildStderr>,
+    /// Reads what it says until it ends: a service whose pipe is full would stand still.
+    saying: Option<JoinHandle<String>>,
 }
 
 impl Service {
@@ -25,12 +27,12 @@ impl Service {
     /// Starts it by that command; what it said and how it ended, if it ended before it listened.
     pub(super) fn spawn(command: &mut Command) -> Result<Self, (String, ExitStatus)> {
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut service = Self { child, url: String::new(), stderr };
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut service = Self { child, url: String::new(), saying: None };
         let mut said = String::new();
         while service.url.is_empty() {
             let mut line = String::new();
-            if service.stderr.read_line(&mut line).unwrap() == 0 {
+            if stderr.read_line(&mut line).unwrap() == 0 {
                 return Err((said, service.child.wait().unwrap()));
             }
             said.push_str(&line);
@@ -39,7 +41,18 @@ impl Service {
                 service.url = format!("http://{address}");
             }
         }
+        service.saying = Some(std::thread::spawn(move || {
+            let mut bytes = said.into_bytes();
+            stderr.read_to_end(&mut bytes).unwrap();
+            String::from_utf8_lossy(&bytes).into_owned()
+        }));
         Ok(service)
+    }
+
+    /// Ends it, and answers all that it said.
+    pub(super) fn said(mut self) -> String {
+        self.kill();
+        self.saying.take().unwrap().join().unwrap()
     }
 
     /// How it ended, once it has.
@@ -113,9 +126,7 @@ impl Service {
         let patience = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                let mut said = String::new();
-                self.stderr.read_to_string(&mut said).unwrap();
-                assert_eq!(status.code(), Some(0), "{said}");
+                assert_eq!(status.code(), Some(0), "{}", self.saying.take().unwrap().join().unwrap());
                 return;
             }
             assert!(Instant::now() < patience, "the service does not end");

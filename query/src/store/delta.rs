@@ -40,6 +40,9 @@ use super::place::Place;
 use super::span::Span;
 use super::table::Shape;
 
+/// How often a fence is tried that something comes in the way of.
+const FENCES: usize = 5;
+
 /// An open Delta log, loaded up to some version.
 #[derive(Debug)]
 pub(crate) struct DeltaLog {
@@ -128,6 +131,22 @@ impl DeltaLog {
             let (writer, version) = (&self.writer, version.unwrap_or(0));
             self.foreign(format!("its transaction of {writer} has the negative version {version}"))
         })
+    }
+
+    /// Makes sure that what a process before this one had still under way comes too late: its commit wants the next version, and this takes it. Answers
+    /// the sequence number that the log covers then. For buckets: in a folder nothing of a process is under way once it is gone.
+    pub(crate) async fn fence(&mut self, mut covered: u64) -> Result<u64, StoreError> {
+        for _ in 0..FENCES {
+            match self.commit(&[], covered).await {
+                Ok(()) => return Ok(covered),
+                // it was there first, or the answer was lost: in that case the next one goes through
+                Err(error) => {
+                    tracing::debug!(error = %error, table = %self.place.shown("").display(), "not fenced yet");
+                    covered = self.refresh().await?;
+                }
+            }
+        }
+        self.commit(&[], covered).await.map(|()| covered)
     }
 
     /// Version of the log that is loaded.

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use arrow::array::RecordBatch;
+use chrono::{DateTime, Utc};
 use ingest::crash;
 
 use super::cold::{self, ColdFile};
@@ -69,16 +70,16 @@ impl Writer {
         lock: WriterLock,
     ) -> Result<(Self, State), StoreError> {
         let writer = location.writer()?;
-        let (access_logs, access_logs_table) = open_table(location, &writer, Which::AccessLogs).await?;
-        let (rejects, rejects_table) = open_table(location, &writer, Which::Rejects).await?;
-        let (mut edges_1m, mut edges_table) = open_table(location, &writer, Which::Edges1m).await?;
+        let (access_logs, access_logs_table, as_of) = open_table(location, &writer, Which::AccessLogs).await?;
+        let (rejects, rejects_table, rejects_as_of) = open_table(location, &writer, Which::Rejects).await?;
+        let (mut edges_1m, mut edges_table, _) = open_table(location, &writer, Which::Edges1m).await?;
         // buckets are younger than roll-ups
         let older = location.bucket().is_none() && edges_table.flushed == 0 && access_logs_table.flushed > 0;
         if older {
             edges_table = older::roll_up(&mut edges_1m, &access_logs_table).await?;
         }
         let coverage = coverage::load(&folder, access_logs_table.flushed)?;
-        let as_of = access_logs.committed_at().max(rejects.committed_at());
+        let as_of = as_of.max(rejects_as_of);
         let state = State { as_of, ..State::new(access_logs_table, rejects_table, edges_table, coverage) };
         super::folder::write_format(&folder)?;
         Ok((Self { folder, access_logs, rejects, edges_1m, litter: Litter::default(), _lock: lock }, state))
@@ -214,15 +215,24 @@ pub(crate) async fn read(location: &Location) -> Result<State, StoreError> {
     Ok(State { as_of, ..State::new(access_logs, rejects, edges_1m, coverage) })
 }
 
-async fn open_table(location: &Location, writer: &str, which: Which) -> Result<(DeltaLog, Table), StoreError> {
+/// Opens or creates a table for writing; what is in it, and when the last commit was made that was found.
+async fn open_table(
+    location: &Location,
+    writer: &str,
+    which: Which,
+) -> Result<(DeltaLog, Table, Option<DateTime<Utc>>), StoreError> {
     let shape = which.shape();
-    let (mut log, covered) = DeltaLog::open_or_create(&Place::of(location, shape.name)?, writer, &shape).await?;
+    let (mut log, mut covered) = DeltaLog::open_or_create(&Place::of(location, shape.name)?, writer, &shape).await?;
+    let as_of = log.committed_at();
     if !log.is_by_day()? {
         older::partition(&mut log, &shape, covered).await?;
     }
     log.add_columns(&shape.schema).await?;
+    if location.bucket().is_some() {
+        covered = log.fence(covered).await?;
+    }
     let table = Table::new(shape, log.files()?, covered);
-    Ok((log, table))
+    Ok((log, table, as_of))
 }
 
 fn count(files: &[ColdFile], rows: &mut u64, bytes: &mut u64) {
