@@ -293,30 +293,23 @@ impl Store {
     /// Deletes rows that are older than `retention` says, whole days of them, and are not held. What it did to each table.
     ///
     /// # Errors
-    /// If files cannot be read or written, or the store is not open for writing: then nothing of that table is deleted.
+    /// If files cannot be read or written, or the store is not open for writing: then what was deleted before stays so, and nothing else is.
     pub async fn retain(&self, retention: &Retention, now: DateTime<Utc>) -> Result<Vec<Retained>, StoreError> {
         let (state, backing, retention) = (Arc::clone(&self.state), Arc::clone(&self.backing), retention.clone());
-        let task = tokio::spawn(async move {
-            match &mut *backing.lock().await {
-                Backing::Folder(writer) => writer.retain(&state, &retention, now).await,
-                Backing::ReadOnly => Err(StoreError::ReadOnly),
-                Backing::Closed => Err(StoreError::Closed),
-                Backing::Memory | Backing::Passing(_) => Ok(Vec::new()),
-            }
-        });
+        let task = tokio::spawn(async move { flush::Writer::retain(&backing, &state, &retention, now).await });
         task.await.map_err(StoreError::Interrupted)?
     }
 
     /// Removes the files of rows that were compacted or deleted, and what a crash left behind, once nobody named them for `grace`: a query may still
-    /// read them. How many. Not while [`Store::compact`] runs.
+    /// read them. How many. Not while [`Store::compact`] or [`Store::retain`] runs.
     ///
     /// # Errors
     /// If a folder cannot be listed, or a file not be removed.
     pub async fn vacuum(&self, grace: Duration) -> Result<u64, StoreError> {
-        let backing = Arc::clone(&self.backing);
+        let (state, backing) = (Arc::clone(&self.state), Arc::clone(&self.backing));
         let task = tokio::spawn(async move {
             match &mut *backing.lock().await {
-                Backing::Folder(writer) => writer.vacuum(grace).await,
+                Backing::Folder(writer) => writer.vacuum(&state, grace).await,
                 _ => Ok(0),
             }
         });

@@ -93,9 +93,7 @@ pub(crate) fn write_days(
         Ok(()) => Ok(files),
         Err(error) => {
             // Never committed, so nothing refers to them. If they cannot be removed either, a vacuum will.
-            if let Some(folder) = place.as_folder() {
-                files.iter().for_each(|file| drop(std::fs::remove_file(folder.join(&file.name))));
-            }
+            files.iter().for_each(|file| place.discard(&file.name));
             Err(error)
         }
     }
@@ -226,14 +224,23 @@ impl Writer {
 impl ColdFile {
     /// The first 32 hexadecimal digits of the SHA-256 that its name says; `None`: its name is not ours.
     pub(crate) fn digest(&self) -> Option<&str> {
-        let name = self.name.strip_suffix(DATA)?.strip_suffix('.')?;
-        name.rsplit_once('-').map(|(_, digest)| digest).filter(|digest| digest.len() == 32)
+        digest(&self.name)
     }
 
     /// Where it is, for messages.
     pub(crate) fn shown(&self) -> PathBuf {
         self.place.shown(&self.name)
     }
+}
+
+fn digest(name: &str) -> Option<&str> {
+    let name = name.strip_suffix(DATA)?.strip_suffix('.')?;
+    name.rsplit_once('-').map(|(_, digest)| digest).filter(|digest| digest.len() == 32)
+}
+
+/// Whether a file of that name was written here.
+pub(crate) fn is_ours(name: &str) -> bool {
+    digest(name).is_some()
 }
 
 impl Drop for Writer {

@@ -6,16 +6,18 @@
 //!                             00…08.json                   commitInfo · remove · add: files that were rewritten, or whose time is over
 //! ```
 //! `txn.version` is the last sequence number (of `Store::append`) that the table's files cover; each writer of a bucket has an `appId` of its own, and its
-//! own numbers. A commit whose answer is lost, and that is therefore tried again, conflicts with itself by that name: it is never made twice. The log is the truth: what it names
-//! is in the table, and a sequence number that it covers must never be written again. The crate does not compare it for us, so the
-//! store does before each flush ([`DeltaLog::refresh`]), which also tells a commit that failed from one whose answer was lost.
+//! own numbers. The log is the truth: what it names is in the table, and a sequence number that it covers must never be written again.
+//!
+//! A commit is for the version that comes after the one that is loaded, or it is not made: the crate's own way of trying again after another writer's
+//! commit lets two compactions of the same files both pass, and every row would be there twice. What is to be done is looked at anew here after each
+//! attempt, which also tells an attempt that failed from one whose answer was lost.
 //!
 //! Stats carry `numRecords` and min/max of the time column only, in UTC with microseconds; years outside 1..=9999 are left out (not
 //! every reader of Delta can parse them, and the file is then simply always read).
 //!
 //! Absent: scanning through this crate (files are scanned as plain Parquet), checkpoint tuning.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
@@ -33,15 +35,15 @@ use object_store::ObjectStoreExt as _;
 use object_store::prefix::PrefixStore;
 use serde_json::{Value, json};
 
-use super::cold::{ColdFile, day};
+use super::cold::{self, ColdFile, day};
 use super::error::StoreError;
 use super::folder;
 use super::place::Place;
 use super::span::Span;
 use super::table::Shape;
 
-/// How often a fence is tried that something comes in the way of.
-const FENCES: usize = 5;
+/// How often something is tried that other writers come in the way of.
+const ATTEMPTS: usize = 50;
 
 /// An open Delta log, loaded up to some version.
 #[derive(Debug)]
@@ -51,11 +53,30 @@ pub(crate) struct DeltaLog {
     writer: String,
     time_name: String,
     table: DeltaTable,
+    /// The sequence number that the loaded version covers (0: none).
+    covered: u64,
+}
+
+/// The files of a table as of one version of its log.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) files: Vec<ColdFile>,
+    /// `None`: there is no log.
+    pub(crate) version: Option<u64>,
+}
+
+/// What becomes of rows whose files give way to others.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// All of them are in the new files.
+    Compacted,
+    /// Those that this predicate selects are gone.
+    Deleted(String),
 }
 
 impl DeltaLog {
-    /// Opens the log in `place`, creating table and folder if there is none; also answers the sequence number of that writer that it covers.
-    pub(crate) async fn open_or_create(place: &Place, writer: &str, shape: &Shape) -> Result<(Self, u64), StoreError> {
+    /// Opens the log in `place`, creating table and folder if there is none.
+    pub(crate) async fn open_or_create(place: &Place, writer: &str, shape: &Shape) -> Result<Self, StoreError> {
         if let Some(folder) = place.as_folder() {
             std::fs::create_dir_all(folder).map_err(StoreError::io("create folder", folder))?;
         }
@@ -82,12 +103,12 @@ impl DeltaLog {
                 folder.parent().map_or(Ok(()), folder::sync_folder)?;
             }
         }
-        let covered = log.refresh().await?;
-        Ok((log, covered))
+        log.refresh().await?;
+        Ok(log)
     }
 
-    /// Opens the log in `place` for reading, if there is one; also answers the sequence number of that writer that it covers.
-    pub(crate) async fn open(place: &Place, writer: &str, shape: &Shape) -> Result<Option<(Self, u64)>, StoreError> {
+    /// Opens the log in `place` for reading, if there is one.
+    pub(crate) async fn open(place: &Place, writer: &str, shape: &Shape) -> Result<Option<Self>, StoreError> {
         if place.as_folder().is_some_and(|folder| !folder.join("_delta_log").is_dir()) {
             return Ok(None);
         }
@@ -95,8 +116,8 @@ impl DeltaLog {
         if !log.exists().await? {
             return Ok(None);
         }
-        let covered = log.refresh().await?;
-        Ok(Some((log, covered)))
+        log.refresh().await?;
+        Ok(Some(log))
     }
 
     fn unloaded(place: &Place, writer: &str, shape: &Shape) -> Result<Self, StoreError> {
@@ -112,7 +133,13 @@ impl DeltaLog {
             }
         };
         let time_name = shape.time().map(|time| time.name().clone()).unwrap_or_default();
-        Ok(Self { place: place.clone(), writer: writer.to_owned(), time_name, table: DeltaTable::new(log_store) })
+        Ok(Self {
+            place: place.clone(),
+            writer: writer.to_owned(),
+            time_name,
+            table: DeltaTable::new(log_store),
+            covered: 0,
+        })
     }
 
     async fn exists(&self) -> Result<bool, StoreError> {
@@ -127,26 +154,31 @@ impl DeltaLog {
             .transaction_version(self.table.log_store().as_ref(), &self.writer)
             .await
             .map_err(|source| self.failed("read the transaction of", source))?;
-        u64::try_from(version.unwrap_or(0)).map_err(|_| {
+        self.covered = u64::try_from(version.unwrap_or(0)).map_err(|_| {
             let (writer, version) = (&self.writer, version.unwrap_or(0));
             self.foreign(format!("its transaction of {writer} has the negative version {version}"))
-        })
+        })?;
+        Ok(self.covered)
     }
 
-    /// Makes sure that what a process before this one had still under way comes too late: its commit wants the next version, and this takes it. Answers
-    /// the sequence number that the log covers then. For buckets: in a folder nothing of a process is under way once it is gone.
-    pub(crate) async fn fence(&mut self, mut covered: u64) -> Result<u64, StoreError> {
-        for _ in 0..FENCES {
-            match self.commit(&[], covered).await {
-                Ok(()) => return Ok(covered),
-                // it was there first, or the answer was lost: in that case the next one goes through
-                Err(error) => {
-                    tracing::debug!(error = %error, table = %self.place.shown("").display(), "not fenced yet");
-                    covered = self.refresh().await?;
-                }
+    /// The sequence number of its writer that the loaded version covers (0: none).
+    pub(crate) fn covered(&self) -> u64 {
+        self.covered
+    }
+
+    /// Makes sure that what a process before this one had still under way comes too late: its commit wants a version that is taken then. For buckets: in a
+    /// folder nothing of a process is under way once it is gone.
+    pub(crate) async fn fence(&mut self) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS {
+            let (before, said) = (self.version(), self.say(self.covered)?);
+            let Err(error) = self.act(Vec::new(), appended(), Some(said), "fence").await else { return Ok(()) };
+            self.refresh().await?;
+            if self.version() > before {
+                return Ok(());
             }
+            tracing::debug!(error = %error, table = %self.place.shown("").display(), "not fenced yet");
         }
-        self.commit(&[], covered).await.map(|()| covered)
+        Err(self.contended())
     }
 
     /// Version of the log that is loaded.
@@ -161,7 +193,7 @@ impl DeltaLog {
     }
 
     /// The files of the table as of the loaded version.
-    pub(crate) fn files(&self) -> Result<Vec<ColdFile>, StoreError> {
+    pub(crate) fn list(&self) -> Result<Listing, StoreError> {
         let log_data = self.state()?.snapshot().try_log_data().map_err(|source| self.failed("list", source))?;
         let mut files = Vec::with_capacity(log_data.num_files());
         for file in log_data.iter() {
@@ -172,62 +204,97 @@ impl DeltaLog {
                 )));
             }
             let stats: Option<Value> = file.stats().and_then(|stats| serde_json::from_str(&stats).ok());
+            let name = file.path().as_ref().to_owned();
             files.push(ColdFile {
-                day: day::of_path(file.path().as_ref()),
+                day: day::of_path(&name),
                 place: self.place.clone(),
-                name: file.path().as_ref().to_owned(),
                 bytes: u64::try_from(file.size()).unwrap_or(0),
                 rows: stats.as_ref().and_then(|stats| stats.get("numRecords")?.as_u64()),
-                span: stats.as_ref().and_then(|stats| self.span(stats)),
+                span: stats.as_ref().and_then(|stats| self.span(stats, cold::is_ours(&name))),
+                name,
             });
         }
-        Ok(files)
+        Ok(Listing { files, version: self.version() })
+    }
+
+    fn names(&self) -> Result<HashSet<String>, StoreError> {
+        Ok(self.list()?.files.into_iter().map(|file| file.name).collect())
     }
 
     /// Commits `files` together with the sequence number that the table now covers; the log is on stable storage then.
     ///
     /// After an error the commit may have happened all the same: `refresh` and compare before trying again.
     pub(crate) async fn commit(&mut self, files: &[ColdFile], sequence: u64) -> Result<(), StoreError> {
-        let version =
-            i64::try_from(sequence).map_err(|_| self.foreign(format!("sequence {sequence} is out of range")))?;
+        let (said, covered) = (self.say(sequence)?, self.covered);
         let mut adds = Vec::with_capacity(files.len());
         for file in files {
             adds.push(Action::Add(self.add(file, true).await?));
         }
-        let partition_by = Some(vec![day::COLUMN.to_owned()]);
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by, predicate: None };
         let table = self.place.shown("").file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        self.act(adds, operation, Some(Transaction::new(&self.writer, version)), &table).await
+        for _ in 0..ATTEMPTS {
+            let before = self.version();
+            let Err(error) = self.act(adds.clone(), appended(), Some(said.clone()), &table).await else {
+                self.covered = sequence;
+                return Ok(());
+            };
+            let now = self.refresh().await?;
+            if now == sequence && now != covered {
+                return Ok(());
+            }
+            // other writers do not change what this one covers: if it changed, some commit of this one came late
+            if now != covered || self.version() == before {
+                return Err(error);
+            }
+        }
+        Err(self.contended())
     }
 
-    /// Commits that the rows of `old` are in `new` from now on: the same rows, in other files. As [`Self::commit`] after an error.
-    pub(crate) async fn replace(
+    /// Commits that `new` files take the place of `old` ones. `false`, and nothing done: some of the old ones are not in the table any more, or the table
+    /// has columns that this program does not know and that the new ones would be without.
+    ///
+    /// After an error the commit may have happened all the same, so the new files stay: if nobody names them, they are litter.
+    pub(crate) async fn exchange(
         &mut self,
+        shape: &Shape,
         old: &[ColdFile],
         new: &[ColdFile],
+        change: &Change,
         now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let mut actions = self.removals(old, false, now)?;
+    ) -> Result<bool, StoreError> {
+        let (data_change, operation, what) = match change {
+            Change::Compacted => (false, DeltaOperation::Optimize { predicate: None, target_size: 0 }, "compact"),
+            Change::Deleted(predicate) => {
+                (true, DeltaOperation::Delete { predicate: Some(predicate.clone()) }, "retain")
+            }
+        };
+        let mut actions = self.removals(old, data_change, now)?;
         for file in new {
-            actions.push(Action::Add(self.add(file, false).await?));
+            actions.push(Action::Add(self.add(file, data_change).await?));
         }
-        let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
-        self.act(actions, operation, None, "compact").await
+        for _ in 0..ATTEMPTS {
+            let there = self.names()?;
+            let is_there = |file: &ColdFile| there.contains(&file.name);
+            if !old.iter().all(is_there) {
+                // unless it was this very commit, and its answer was lost
+                return Ok(!old.iter().any(is_there) && new.iter().all(is_there));
+            }
+            if !new.is_empty() && !self.is_known_by(shape)? {
+                return Ok(false);
+            }
+            let before = self.version();
+            let Err(error) = self.act(actions.clone(), operation.clone(), None, what).await else { return Ok(true) };
+            self.refresh().await?;
+            if self.version() == before {
+                return Err(error);
+            }
+        }
+        Err(self.contended())
     }
 
-    /// Commits that of the rows of `old` only those in `new` are left; `predicate` says which are gone. As [`Self::commit`] after an error.
-    pub(crate) async fn delete(
-        &mut self,
-        old: &[ColdFile],
-        new: &[ColdFile],
-        predicate: String,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        let mut actions = self.removals(old, true, now)?;
-        for file in new {
-            actions.push(Action::Add(self.add(file, true).await?));
-        }
-        self.act(actions, DeltaOperation::Delete { predicate: Some(predicate) }, None, "retain").await
+    /// Whether the table has no column that the shape does not have: one that a newer version of this program brought.
+    pub(crate) fn is_known_by(&self, shape: &Shape) -> Result<bool, StoreError> {
+        let schema = self.state()?.schema();
+        Ok(schema.fields().all(|field| field.name() == day::COLUMN || shape.schema.index_of(field.name()).is_ok()))
     }
 
     /// Commits the table as partitioned by day, if it is not: `new` has all of its rows.
@@ -239,7 +306,7 @@ impl DeltaLog {
         let metadata = new_metadata(&columns, [day::COLUMN], old.configuration().clone());
         let metadata = metadata.and_then(|new| new.with_table_id(old.id().to_owned()));
         let mut actions = vec![Action::Metadata(metadata.map_err(|error| failed(self, error.into()))?)];
-        actions.extend(self.removals(&self.files()?, false, DateTime::UNIX_EPOCH)?);
+        actions.extend(self.removals(&self.list()?.files, false, DateTime::UNIX_EPOCH)?);
         for file in new {
             actions.push(Action::Add(self.add(file, false).await?));
         }
@@ -251,19 +318,28 @@ impl DeltaLog {
     /// Commits the columns that the table does not have yet: those that a newer version of this program brings. Those that it has stay.
     pub(crate) async fn add_columns(&mut self, schema: &Schema) -> Result<(), StoreError> {
         let failed = |log: &Self, source| log.failed("describe", source);
-        let (known, old) = (self.state()?.schema(), self.state()?.metadata().clone());
-        let columns = columns(schema).map_err(|source| failed(self, source))?;
-        let fields: Vec<_> = columns.into_iter().filter(|column| known.field(column.name()).is_none()).collect();
-        if fields.is_empty() {
-            return Ok(());
+        for _ in 0..ATTEMPTS {
+            let (known, old) = (self.state()?.schema(), self.state()?.metadata().clone());
+            let columns = columns(schema).map_err(|source| failed(self, source))?;
+            let fields: Vec<_> = columns.into_iter().filter(|column| known.field(column.name()).is_none()).collect();
+            if fields.is_empty() {
+                return Ok(());
+            }
+            let all = StructType::try_new(known.fields().cloned().chain(fields.iter().cloned()));
+            let all = all.map_err(|error| failed(self, DeltaTableError::from(error)))?;
+            let metadata = new_metadata(&all, [day::COLUMN], old.configuration().clone());
+            let metadata = metadata.and_then(|new| new.with_table_id(old.id().to_owned()));
+            let actions = vec![Action::Metadata(metadata.map_err(|error| failed(self, error.into()))?)];
+            tracing::info!(columns = fields.len(), table = %self.place.shown("").display(), "the table gets new columns");
+            let before = self.version();
+            let done = self.act(actions, DeltaOperation::AddColumn { fields }, None, "columns").await;
+            let Err(error) = done else { return Ok(()) };
+            self.refresh().await?;
+            if self.version() == before {
+                return Err(error);
+            }
         }
-        let all = StructType::try_new(known.fields().cloned().chain(fields.iter().cloned()));
-        let all = all.map_err(|error| failed(self, DeltaTableError::from(error)))?;
-        let metadata = new_metadata(&all, [day::COLUMN], old.configuration().clone());
-        let metadata = metadata.and_then(|new| new.with_table_id(old.id().to_owned()));
-        let actions = vec![Action::Metadata(metadata.map_err(|error| failed(self, error.into()))?)];
-        tracing::info!(columns = fields.len(), table = %self.place.shown("").display(), "the table gets new columns");
-        self.act(actions, DeltaOperation::AddColumn { fields }, None, "columns").await
+        Err(self.contended())
     }
 
     /// Whether the table is partitioned by day.
@@ -278,7 +354,7 @@ impl DeltaLog {
         transaction: Option<Transaction>,
         what: &str,
     ) -> Result<(), StoreError> {
-        let properties = CommitProperties::default();
+        let properties = CommitProperties::default().with_max_retries(0);
         let properties = match transaction {
             Some(transaction) => properties.with_application_transaction(transaction),
             None => properties,
@@ -344,12 +420,26 @@ impl DeltaLog {
         stats
     }
 
-    fn span(&self, stats: &Value) -> Option<Span> {
-        let time = |side: &str| {
-            let text = stats.get(side)?.get(&self.time_name)?.as_str()?;
-            Some(DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros())
-        };
-        Some(Span { earliest: time("minValues")?, latest: time("maxValues")? })
+    /// What all rows of a file are within; `None`: it is not known, or some have no time. Delta lets others cut off what is below a millisecond.
+    fn span(&self, stats: &Value, is_ours: bool) -> Option<Span> {
+        let of_time = |kind: &str| stats.get(kind)?.get(&self.time_name);
+        let time = |side| Some(DateTime::parse_from_rfc3339(of_time(side)?.as_str()?).ok()?.timestamp_micros());
+        if of_time("nullCount")?.as_u64() != Some(0) {
+            return None;
+        }
+        let cut_off = if is_ours { 0 } else { 999 };
+        Some(Span { earliest: time("minValues")?, latest: time("maxValues")?.saturating_add(cut_off) })
+    }
+
+    /// That this log covers that sequence number of its writer.
+    fn say(&self, sequence: u64) -> Result<Transaction, StoreError> {
+        let version = i64::try_from(sequence);
+        let version = version.map_err(|_| self.foreign(format!("sequence {sequence} is out of range")))?;
+        Ok(Transaction::new(&self.writer, version))
+    }
+
+    fn contended(&self) -> StoreError {
+        StoreError::Contended { folder: self.place.shown(""), attempts: ATTEMPTS }
     }
 
     fn state(&self) -> Result<&DeltaTableState, StoreError> {
@@ -369,6 +459,11 @@ impl DeltaLog {
     pub(crate) fn foreign(&self, reason: String) -> StoreError {
         StoreError::Foreign { folder: self.place.shown(""), reason }
     }
+}
+
+fn appended() -> DeltaOperation {
+    let partition_by = Some(vec![day::COLUMN.to_owned()]);
+    DeltaOperation::Write { mode: SaveMode::Append, partition_by, predicate: None }
 }
 
 fn partition_values(file: &ColdFile) -> HashMap<String, Option<String>> {
@@ -396,14 +491,14 @@ impl DeltaLog {
         self.state().is_ok_and(|state| state.schema().field(column).is_some())
     }
 
-    pub(crate) async fn create_unpartitioned(place: &Place, shape: &Shape) -> (Self, u64) {
+    pub(crate) async fn create_unpartitioned(place: &Place, shape: &Shape) -> Self {
         #![allow(clippy::unwrap_used)]
         std::fs::create_dir_all(place.as_folder().unwrap()).unwrap();
         let mut log = Self::unloaded(place, "meshwarden", shape).unwrap();
         let columns = columns(&shape.schema).unwrap().into_iter().filter(|column| column.name() != day::COLUMN);
         log.table = CreateBuilder::new().with_log_store(log.table.log_store()).with_columns(columns).await.unwrap();
-        let covered = log.refresh().await.unwrap();
-        (log, covered)
+        log.refresh().await.unwrap();
+        log
     }
 
     pub(crate) async fn commit_unpartitioned(&mut self, file: &ColdFile, sequence: i64) {

@@ -109,6 +109,14 @@ pub enum StoreError {
         /// What it says.
         reason: String,
     },
+    /// Other writers of a bucket were first, each time.
+    #[error("other writers committed to the Delta table in {} before this one could, {attempts} times", folder.display())]
+    Contended {
+        /// The table's folder.
+        folder: PathBuf,
+        /// How often it was tried.
+        attempts: usize,
+    },
     /// A Parquet file could not be written.
     #[error("cannot write the Parquet file {}", path.display())]
     Parquet {

@@ -21,7 +21,7 @@ use ingest::crash;
 
 use super::cold::{self, ColdFile};
 use super::coverage;
-use super::delta::DeltaLog;
+use super::delta::{DeltaLog, Listing};
 use super::error::StoreError;
 use super::folder::WriterLock;
 use super::hot::Piece;
@@ -72,14 +72,14 @@ impl Writer {
         let writer = location.writer()?;
         let (access_logs, access_logs_table, as_of) = open_table(location, &writer, Which::AccessLogs).await?;
         let (rejects, rejects_table, rejects_as_of) = open_table(location, &writer, Which::Rejects).await?;
-        let (mut edges_1m, mut edges_table, _) = open_table(location, &writer, Which::Edges1m).await?;
+        let (mut edges_1m, mut edges_table, edges_as_of) = open_table(location, &writer, Which::Edges1m).await?;
         // buckets are younger than roll-ups
         let older = location.bucket().is_none() && edges_table.flushed == 0 && access_logs_table.flushed > 0;
         if older {
             edges_table = older::roll_up(&mut edges_1m, &access_logs_table).await?;
         }
         let coverage = coverage::load(&folder, access_logs_table.flushed)?;
-        let as_of = as_of.max(rejects_as_of);
+        let as_of = as_of.max(rejects_as_of).max(edges_as_of);
         let state = State { as_of, ..State::new(access_logs_table, rejects_table, edges_table, coverage) };
         super::folder::write_format(&folder)?;
         Ok((Self { folder, access_logs, rejects, edges_1m, litter: Litter::default(), _lock: lock }, state))
@@ -136,28 +136,24 @@ impl Writer {
         Ok(flushed)
     }
 
-    /// Takes over what the log covers and this process does not know of: its own last commit, if the answer to it was lost.
+    /// Takes over what the log says and this process does not know of: its own last commit, if the answer to it was lost, and those of other writers.
     pub(super) async fn reconcile(&mut self, state: &RwLock<State>, which: Which) -> Result<(), StoreError> {
         let log = self.log(which);
-        let before = log.version();
         let covered = log.refresh().await?;
-        let changed = log.version() != before;
-        let mut state = write(state);
-        let table = which.of_mut(&mut state);
-        if covered == table.flushed {
-            if changed {
-                // other writers of a bucket
-                table.cold = Arc::new(log.files()?);
-            }
+        if which.of(&write(state)).version == log.version() {
             return Ok(());
         }
-        if !table.frozen.iter().any(|frozen| frozen.up_to == covered) {
+        // beside the lock: it may be long
+        let listing = log.list()?;
+        let mut state = write(state);
+        let table = which.of_mut(&mut state);
+        if covered != table.flushed && !table.frozen.iter().any(|frozen| frozen.up_to == covered) {
             let flushed = table.flushed;
             return Err(log.foreign(format!(
                 "it covers appends up to {covered}, this process wrote {flushed}: something else writes to it"
             )));
         }
-        table.settle(log.files()?, covered);
+        table.settle(listing, covered);
         Ok(())
     }
 
@@ -187,7 +183,8 @@ impl Writer {
         crash::at(shape.name, "files");
         log.commit(&files, sequence).await?;
         crash::at(shape.name, "synced");
-        which.of_mut(&mut write(state)).settle(log.files()?, sequence);
+        let listing = log.list()?;
+        which.of_mut(&mut write(state)).settle(listing, sequence);
         Ok(files)
     }
 }
@@ -200,10 +197,10 @@ pub(crate) async fn read(location: &Location) -> Result<State, StoreError> {
     for which in Which::ALL.into_iter().rev() {
         let shape = which.shape();
         let log = DeltaLog::open(&Place::of(location, shape.name)?, &writer, &shape).await?;
-        as_of = as_of.max(log.as_ref().and_then(|(log, _)| log.committed_at()));
+        as_of = as_of.max(log.as_ref().and_then(DeltaLog::committed_at));
         tables.push(match log {
-            Some((log, covered)) => Table::new(shape, log.files()?, covered),
-            None => Table::new(shape, Vec::new(), 0),
+            Some(log) => Table::new(shape, log.list()?, log.covered()),
+            None => Table::new(shape, Listing::default(), 0),
         });
     }
     let [access_logs, edges_1m, rejects]: [Table; 3] =
@@ -222,16 +219,16 @@ async fn open_table(
     which: Which,
 ) -> Result<(DeltaLog, Table, Option<DateTime<Utc>>), StoreError> {
     let shape = which.shape();
-    let (mut log, mut covered) = DeltaLog::open_or_create(&Place::of(location, shape.name)?, writer, &shape).await?;
+    let mut log = DeltaLog::open_or_create(&Place::of(location, shape.name)?, writer, &shape).await?;
     let as_of = log.committed_at();
     if !log.is_by_day()? {
-        older::partition(&mut log, &shape, covered).await?;
+        older::partition(&mut log, &shape).await?;
     }
     log.add_columns(&shape.schema).await?;
     if location.bucket().is_some() {
-        covered = log.fence(covered).await?;
+        log.fence().await?;
     }
-    let table = Table::new(shape, log.files()?, covered);
+    let table = Table::new(shape, log.list()?, log.covered());
     Ok((log, table, as_of))
 }
 

@@ -107,7 +107,14 @@ pub(crate) async fn claim_in(bucket: &Bucket) -> Result<(), StoreError> {
     if bucket.format_file().await?.is_none() {
         bucket.write_format_file(format!("{{\"format\":{FORMAT}}}\n")).await?;
     }
-    find_in(bucket).await
+    find_in(bucket).await?;
+    // That the first one wins is what keeps writers from overwriting each other's commits, and not every store that speaks S3 can do it.
+    let text = bucket.format_file().await?.unwrap_or_default();
+    if bucket.write_format_file(text).await? {
+        let reason = "it overwrites what must only be written once (it ignores If-None-Match), so writers would destroy each other's commits";
+        return Err(StoreError::Location { data: PathBuf::from(bucket.url.as_str()), reason: reason.to_owned() });
+    }
+    Ok(())
 }
 
 /// Creates a folder into which only its owner may look.

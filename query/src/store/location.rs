@@ -21,6 +21,8 @@ use super::folder;
 
 /// Schemes of object stores.
 const SCHEMES: [&str; 7] = ["s3", "s3a", "gs", "az", "adl", "abfs", "abfss"];
+/// How the variables begin that configure them.
+const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 /// The name of the one writer of a folder.
 const ONLY_WRITER: &str = "meshwarden";
 /// In the local folder of a bucket's writer: its name.
@@ -73,6 +75,12 @@ impl Location {
     /// The same with that folder on local disk.
     pub(crate) fn within(self, folder: &Path) -> Self {
         Self { local: Some(folder.to_owned()), ..self }
+    }
+
+    /// In a bucket that is open.
+    #[cfg(test)]
+    pub(crate) fn in_bucket(local: &Path, bucket: Bucket) -> Self {
+        Self { local: Some(local.to_owned()), bucket: Some(bucket) }
     }
 
     pub(crate) fn bucket(&self) -> Option<&Bucket> {
@@ -130,11 +138,28 @@ impl From<&PathBuf> for Location {
 
 impl Bucket {
     fn open(mut url: Url) -> Result<Self, StoreError> {
+        // what stands in a command line and in messages is no secret
+        if url.password().is_some() || (!url.username().is_empty() && !url.scheme().starts_with("abfs")) {
+            let _ = (url.set_password(None), url.set_username(""));
+            return Err(wrong(
+                Path::new(url.as_str()),
+                "credentials do not belong into a URL: they come from the environment",
+            ));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(wrong(
+                Path::new(url.as_str()),
+                "nothing may follow the path: settings come from the environment",
+            ));
+        }
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
         let shown = PathBuf::from(url.as_str());
+        // names without these would be taken as settings, too: a pod's REGION or TOKEN is none
+        let ours = |name: &String| VARIABLES.iter().any(|begin| name.starts_with(begin));
         let variables = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?.to_ascii_lowercase(), value.into_string().ok()?))
+            let name = name.into_string().ok().filter(ours)?;
+            Some((name.to_ascii_lowercase(), value.into_string().ok()?))
         });
         let (store, prefix) =
             object_store::parse_url_opts(&url, variables).map_err(|source| match cfg!(feature = "object-store") {
@@ -146,11 +171,8 @@ impl Bucket {
 
     /// What is under that name in it.
     pub(crate) fn object(&self, name: &str) -> object_store::path::Path {
-        let joined = match self.prefix.as_ref() {
-            "" => name.to_owned(),
-            prefix => format!("{prefix}/{name}"),
-        };
-        object_store::path::Path::from(joined)
+        // part by part: what the prefix has encoded must not be encoded again
+        self.prefix.parts().chain(object_store::path::Path::from(name).parts()).collect()
     }
 
     pub(crate) fn failed(&self, action: &'static str) -> impl FnOnce(object_store::Error) -> StoreError {
@@ -171,12 +193,12 @@ impl Bucket {
         }
     }
 
-    /// Writes the format file, if there is none.
-    pub(crate) async fn write_format_file(&self, text: String) -> Result<(), StoreError> {
+    /// Writes the format file, unless there is one; whether it did.
+    pub(crate) async fn write_format_file(&self, text: String) -> Result<bool, StoreError> {
         let options = PutOptions::from(PutMode::Create);
         match self.store.put_opts(&self.object(folder::FORMAT_FILE), text.into(), options).await {
-            // another writer was first
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(error) => Err(self.failed("write to")(error)),
         }
     }

@@ -14,11 +14,11 @@ use super::table::{Shape, Table};
 use crate::edges;
 
 /// Brings a table that an older version wrote into partitions by day.
-pub(super) async fn partition(log: &mut DeltaLog, shape: &Arc<Shape>, covered: u64) -> Result<(), StoreError> {
+pub(super) async fn partition(log: &mut DeltaLog, shape: &Arc<Shape>) -> Result<(), StoreError> {
     tracing::info!(table = shape.name, "bringing the table into partitions by day: this is done once");
-    let mut new = Vec::new();
+    let (covered, mut new) = (log.covered(), Vec::new());
     // a file is what one flush had in memory
-    for file in log.files()? {
+    for file in log.list()?.files {
         let failed = |source| StoreError::Rewrite { table: shape.name, source: Box::new(source) };
         let rows = rewrite::merged(shape, std::slice::from_ref(&file)).await.map_err(failed)?;
         let rows: Vec<RecordBatch> = rows.try_collect().await.map_err(failed)?;
@@ -62,5 +62,5 @@ pub(super) async fn roll_up(log: &mut DeltaLog, access_logs: &Table) -> Result<T
         new.extend(written.await.map_err(StoreError::Interrupted)??);
     }
     log.commit(&new, access_logs.flushed).await?;
-    Ok(Table::new(shape, log.files()?, access_logs.flushed))
+    Ok(Table::new(shape, log.list()?, access_logs.flushed))
 }

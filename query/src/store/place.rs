@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
@@ -162,11 +162,13 @@ impl Place {
         folder::sync_folder(path)
     }
 
-    /// Removes a file that nobody names. If it cannot be removed, a vacuum will.
-    pub(crate) async fn discard(&self, name: &str) {
+    /// Removes a file that nobody names. If it cannot be removed, a vacuum will. Blocking.
+    pub(crate) fn discard(&self, name: &str) {
         match &*self.0 {
             Kind::Folder(path) => drop(std::fs::remove_file(path.join(name))),
-            Kind::Bucket { bucket, .. } => drop(bucket.store.delete(&bucket.object(name)).await),
+            Kind::Bucket { bucket, .. } => {
+                drop(Handle::current().block_on(bucket.store.delete(&bucket.object(name))));
+            }
         }
     }
 
@@ -228,15 +230,32 @@ async fn upload(bucket: &Bucket, from: &Path, name: &str) -> Result<(), StoreErr
         let bytes = std::fs::read(from).map_err(StoreError::io("read", from))?;
         return bucket.store.put(&object, bytes.into()).await.map(drop).map_err(failed);
     }
+    let pieces = pieces(from, PART)?;
     let upload = bucket.store.put_multipart(&object).await.map_err(failed)?;
     let mut parts = WriteMultipart::new_with_chunk_size(upload, PART);
-    let mut pieces = futures::stream::iter(pieces(from, PART)?);
-    while let Some(piece) = pieces.try_next().await? {
+    let mut sent = Ok(());
+    for piece in pieces {
         // a few parts under way at a time bound the memory
-        parts.wait_for_capacity(4).await.map_err(failed)?;
-        parts.put(piece.into());
+        sent = match (parts.wait_for_capacity(4).await, piece) {
+            (Ok(()), Ok(piece)) => {
+                parts.put(piece.into());
+                Ok(())
+            }
+            (Err(error), _) => Err(failed(error)),
+            (_, Err(error)) => Err(error),
+        };
+        if sent.is_err() {
+            break;
+        }
     }
-    parts.finish().await.map(drop).map_err(failed)
+    match sent {
+        Ok(()) => parts.finish().await.map(drop).map_err(failed),
+        Err(error) => {
+            // parts that belong to nothing cost money; if this does not work either, a rule of the bucket removes them
+            drop(parts.abort().await);
+            Err(error)
+        }
+    }
 }
 
 /// The bytes of a file, a piece at a time.

@@ -6,11 +6,17 @@
 //! ```
 //! The cutoff is the start of a day (UTC), so that with files of one day nothing has to be written again but what is held.
 
+use std::collections::BTreeSet;
+
 use arrow::array::AsArray as _;
 use arrow::array::{Array as _, BooleanArray, RecordBatch};
 use chrono::{DateTime, Days, NaiveTime, Utc};
 
+use futures::TryStreamExt as _;
+
 use super::cold::ColdFile;
+use super::error::StoreError;
+use super::rewrite;
 use super::span;
 use super::table::Shape;
 use crate::window::Window;
@@ -148,6 +154,35 @@ impl Sieve {
             held
         });
         (keep.collect::<Vec<bool>>().into(), held_rows)
+    }
+}
+
+/// What a sieve would do to a file.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sifted {
+    /// Rows that would go.
+    pub(super) goes: u64,
+    /// Rows that would stay because they are held.
+    pub(super) held: u64,
+}
+
+impl Sieve {
+    /// What it would do to a file: reads the columns that decide it, and writes nothing.
+    pub(super) async fn sift(&self, shape: &Shape, file: &ColdFile) -> Result<Sifted, StoreError> {
+        let failed = |source| StoreError::Rewrite { table: shape.name, source: Box::new(source) };
+        let entities = ENTITY_COLUMNS.iter().filter_map(|name| shape.schema.index_of(name).ok());
+        let read: BTreeSet<usize> = entities.chain([self.time_column]).collect();
+        let read: Vec<usize> = read.into_iter().collect();
+        let time_column = read.iter().position(|column| *column == self.time_column).unwrap_or(usize::MAX);
+        let narrow = Self { time_column, ..self.clone() };
+        let mut rows = rewrite::columns(shape, std::slice::from_ref(file), &read).await.map_err(failed)?;
+        let mut sifted = Sifted::default();
+        while let Some(rows) = rows.try_next().await.map_err(failed)? {
+            let (keep, held) = narrow.keep(&rows);
+            sifted.goes += (rows.num_rows() - keep.true_count()) as u64;
+            sifted.held += held;
+        }
+        Ok(sifted)
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::cold;
+use super::delta::Listing;
 use super::error::StoreError;
 use super::flush::Flushed;
 use super::hot::Piece;
@@ -65,7 +66,7 @@ impl Spill {
             written = (file.rows.unwrap_or(0), file.bytes);
             files.push(file);
         }
-        which.of_mut(&mut write(state)).settle(files, sequence);
+        which.of_mut(&mut write(state)).settle(Listing { files, version: None }, sequence);
         Ok(written)
     }
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use ingest::{Coverage, schema};
 
 use super::coverage::{self, Sums};
+use super::delta::Listing;
 use super::hot::Pieces;
 use super::snapshot::Snapshot;
 use super::span;
@@ -98,7 +99,7 @@ impl State {
 
     /// Nothing.
     pub(crate) fn empty() -> Self {
-        let table = |which: Which| Table::new(which.shape(), Vec::new(), 0);
+        let table = |which: Which| Table::new(which.shape(), Listing::default(), 0);
         Self::new(table(Which::AccessLogs), table(Which::Rejects), table(Which::Edges1m), Sums::new())
     }
 

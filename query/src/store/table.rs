@@ -14,6 +14,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::cold::ColdFile;
+use super::delta::Listing;
 use super::error::StoreError;
 use super::hot::{Hot, Piece};
 use super::span::{Span, join_all};
@@ -81,6 +82,8 @@ pub(crate) struct Table {
     pub(crate) frozen: Vec<Frozen>,
     /// On disk.
     pub(crate) cold: Arc<Vec<ColdFile>>,
+    /// The version of the Delta log that `cold` is of.
+    pub(crate) version: Option<u64>,
     /// Last sequence number that `cold` covers, as the Delta log has it.
     pub(crate) flushed: u64,
 }
@@ -105,8 +108,9 @@ impl Cut {
 
 impl Table {
     /// A table that has these files, and they cover appends up to `flushed`.
-    pub(crate) fn new(shape: Arc<Shape>, files: Vec<ColdFile>, flushed: u64) -> Self {
-        Self { shape, hot: Hot::default(), frozen: Vec::new(), cold: Arc::new(files), flushed }
+    pub(crate) fn new(shape: Arc<Shape>, listing: Listing, flushed: u64) -> Self {
+        let Listing { files, version } = listing;
+        Self { shape, hot: Hot::default(), frozen: Vec::new(), cold: Arc::new(files), version, flushed }
     }
 
     /// Everything, as of now.
@@ -117,16 +121,18 @@ impl Table {
 
     /// Sets aside the hot rows, appended up to `sequence`, and answers all that wait to be written.
     pub(crate) fn freeze(&mut self, sequence: u64) -> Vec<Arc<Piece>> {
-        // of those without rows only the last one can be what a commit of an unknown outcome covers
-        self.frozen.retain(|frozen| frozen.rows.rows() > 0);
-        self.frozen.push(Frozen { up_to: sequence, rows: std::mem::take(&mut self.hot) });
+        // also without rows: a commit of an unknown outcome may cover it
+        if sequence > self.frozen.last().map_or(self.flushed, |last| last.up_to) {
+            self.frozen.push(Frozen { up_to: sequence, rows: std::mem::take(&mut self.hot) });
+        }
         self.frozen.iter().flat_map(|frozen| frozen.rows.pieces()).cloned().collect()
     }
 
-    /// Rows frozen up to `sequence` are on disk: `files` has them.
-    pub(crate) fn settle(&mut self, files: Vec<ColdFile>, sequence: u64) {
+    /// Rows frozen up to `sequence` are on disk: the files listed have them.
+    pub(crate) fn settle(&mut self, listing: Listing, sequence: u64) {
         self.frozen.retain(|frozen| frozen.up_to > sequence);
-        self.cold = Arc::new(files);
+        self.cold = Arc::new(listing.files);
+        self.version = listing.version;
         self.flushed = sequence;
     }
 

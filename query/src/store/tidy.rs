@@ -5,7 +5,6 @@
 //! ```
 //! A query sees the rows in the old files or in the new ones. A crash before the commit leaves files that nobody names; they are removed, too.
 
-use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -15,11 +14,13 @@ use ingest::crash;
 use super::Backing;
 use super::cold::ColdFile;
 use super::compact::{self, Compacted, Eagerness};
+use super::delta::Change;
 use super::error::StoreError;
 use super::flush::{Writer, write};
 use super::retain::{Fate, Retained, Retention, Sieve};
 use super::rewrite;
 use super::state::{State, Which};
+use super::table::Shape;
 
 impl Writer {
     /// Makes one file of several that are small, if there are enough of them; see [`super::compact`]. Flushes wait only while it is committed.
@@ -29,27 +30,23 @@ impl Writer {
         eagerness: Eagerness,
         now: DateTime<Utc>,
     ) -> Result<Option<Compacted>, StoreError> {
-        match &*backing.lock().await {
-            Backing::Folder(_) => {}
-            Backing::ReadOnly => return Err(StoreError::ReadOnly),
-            Backing::Closed => return Err(StoreError::Closed),
-            Backing::Memory | Backing::Passing(_) => return Ok(None),
-        }
         for which in Which::ALL.into_iter().rev() {
+            if !Self::begin(backing, state, which).await? {
+                break;
+            }
             let (shape, old, flushed) = {
                 let state = write(state);
                 let table = which.of(&state);
                 (Arc::clone(&table.shape), compact::next(&table.cold, eagerness), table.flushed)
             };
             let Some(table) = old.first().map(|file| file.place.clone()) else { continue };
+            if !Self::knows_all_of(backing, which, &shape).await? {
+                continue;
+            }
             let made = rewrite::into_one(Arc::clone(&shape), &table, flushed, old.clone(), None).await?;
             let Some(new) = made.file else { continue };
             crash::at("compact", "files");
-            let replaced = match &mut *backing.lock().await {
-                Backing::Folder(writer) => writer.swap(state, which, &old, std::slice::from_ref(&new), None, now).await,
-                _ => Err(StoreError::Closed),
-            };
-            if replaced? {
+            if Self::swap(backing, state, which, &old, std::slice::from_ref(&new), &Change::Compacted, now).await? {
                 crash::at("compact", "done");
                 return Ok(Some(Compacted {
                     table: shape.name,
@@ -64,15 +61,18 @@ impl Writer {
         Ok(None)
     }
 
-    /// Deletes what is too old.
+    /// Deletes what is too old. Flushes wait only while it is committed.
     pub(crate) async fn retain(
-        &mut self,
+        backing: &tokio::sync::Mutex<Backing>,
         state: &RwLock<State>,
         retention: &Retention,
         now: DateTime<Utc>,
     ) -> Result<Vec<Retained>, StoreError> {
         let mut done = Vec::new();
         for which in Which::ALL {
+            if !Self::begin(backing, state, which).await? {
+                break;
+            }
             let days = match which {
                 Which::Rejects => retention.rejects_days,
                 Which::Edges1m => retention.edges_1m_days,
@@ -85,97 +85,100 @@ impl Writer {
             };
             let Some(sieve) = Sieve::new(days, &retention.holds, shape.time_column, now) else { continue };
             let before = DateTime::from_timestamp_micros(sieve.cutoff).unwrap_or_default();
+            let change = Change::Deleted(sieve.predicate(&shape, before));
             let mut retained = Retained { table: shape.name, before, deleted_rows: 0, deleted_files: 0, held_rows: 0 };
-            let (mut old, mut new) = (Vec::new(), Vec::new());
-            for file in files.iter() {
-                match sieve.fate(file) {
-                    Fate::Stays => continue,
-                    Fate::Goes => retained.deleted_rows += file.rows.unwrap_or(0),
-                    Fate::Sifted => {
-                        let (shape, one) = (Arc::clone(&shape), vec![file.clone()]);
-                        let made = rewrite::into_one(shape, &file.place, flushed, one, Some(sieve.clone())).await?;
-                        let left = made.file.as_ref().and_then(|file| file.rows).unwrap_or(0);
-                        retained.held_rows += made.held;
-                        if left == made.rows {
-                            // nothing of it goes: it stays as it is
-                            if let Some(file) = made.file {
-                                file.place.discard(&file.name).await;
-                            }
-                            continue;
-                        }
-                        retained.deleted_rows += made.rows - left;
-                        new.extend(made.file);
-                    }
-                }
-                old.push(file.clone());
-            }
-            retained.deleted_files = old.len() as u64;
-            if !old.is_empty() {
-                let predicate = sieve.predicate(&shape, before);
+            let of = |fate| files.iter().filter(|file| sieve.fate(file) == fate).cloned().collect::<Vec<_>>();
+            let (whole, parts) = (of(Fate::Goes), of(Fate::Sifted));
+            if !whole.is_empty() {
                 crash::at("retain", "files");
-                if !self.swap(state, which, &old, &new, Some(predicate), now).await? {
+                if Self::swap(backing, state, which, &whole, &[], &change, now).await? {
+                    crash::at("retain", "done");
+                    retained.deleted_files += whole.len() as u64;
+                    retained.deleted_rows += whole.iter().filter_map(|file| file.rows).sum::<u64>();
+                }
+            }
+            for file in parts {
+                let sifted = sieve.sift(&shape, &file).await?;
+                if sifted.goes == 0 {
+                    retained.held_rows += sifted.held;
                     continue;
                 }
-                crash::at("retain", "done");
+                if !Self::knows_all_of(backing, which, &shape).await? {
+                    continue;
+                }
+                // one at a time: another writer's vacuum takes what is not named for long
+                let old = [file];
+                let made =
+                    rewrite::into_one(Arc::clone(&shape), &old[0].place, flushed, old.to_vec(), Some(sieve.clone()));
+                let made = made.await?;
+                crash::at("retain", "files");
+                if Self::swap(backing, state, which, &old, made.file.as_slice(), &change, now).await? {
+                    crash::at("retain", "done");
+                    let left = made.file.as_ref().and_then(|file| file.rows).unwrap_or(0);
+                    retained.deleted_files += 1;
+                    retained.deleted_rows += made.rows - left;
+                    retained.held_rows += made.held;
+                }
             }
             done.push(retained);
         }
         Ok(done)
     }
 
-    /// Commits `new` files in the place of `old` ones; with a predicate, rows are gone with it. `false`, and nothing done: some of the old ones are not
-    /// in the table any more.
-    ///
-    /// After an error the commit may have happened, so the new files stay: if nobody names them, they are removed as litter.
+    /// Takes over what other writers did to a table; whether it is one of files that may be written again.
+    async fn begin(
+        backing: &tokio::sync::Mutex<Backing>,
+        state: &RwLock<State>,
+        which: Which,
+    ) -> Result<bool, StoreError> {
+        match &mut *backing.lock().await {
+            Backing::Folder(writer) => writer.reconcile(state, which).await.map(|()| true),
+            Backing::ReadOnly => Err(StoreError::ReadOnly),
+            Backing::Closed => Err(StoreError::Closed),
+            Backing::Memory | Backing::Passing(_) => Ok(false),
+        }
+    }
+
+    /// Whether a file of the table can be written again without losing columns that a newer version of this program brought.
+    async fn knows_all_of(
+        backing: &tokio::sync::Mutex<Backing>,
+        which: Which,
+        shape: &Shape,
+    ) -> Result<bool, StoreError> {
+        match &mut *backing.lock().await {
+            Backing::Folder(writer) => writer.log(which).is_known_by(shape),
+            _ => Err(StoreError::Closed),
+        }
+    }
+
+    /// Commits `new` files in the place of `old` ones; see [`DeltaLog::exchange`](super::delta::DeltaLog::exchange).
     async fn swap(
-        &mut self,
+        backing: &tokio::sync::Mutex<Backing>,
         state: &RwLock<State>,
         which: Which,
         old: &[ColdFile],
         new: &[ColdFile],
-        predicate: Option<String>,
+        change: &Change,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        self.reconcile(state, which).await?;
-        let log = self.log(which);
-        let names = |files: Vec<ColdFile>| files.into_iter().map(|file| file.name).collect::<HashSet<_>>();
-        let before = names(log.files()?);
-        if !old.iter().all(|file| before.contains(&file.name)) {
-            for file in new {
-                file.place.discard(&file.name).await;
-            }
-            return Ok(false);
-        }
-        let committed = match predicate {
-            Some(predicate) => log.delete(old, new, predicate, now).await,
-            None => log.replace(old, new, now).await,
-        };
-        if let Err(error) = committed {
-            // its answer may have been lost
-            log.refresh().await?;
-            let now = names(log.files()?);
-            if old.iter().any(|file| now.contains(&file.name)) {
-                return Err(error);
-            }
-        }
-        let mut state = write(state);
-        let table = which.of_mut(&mut state);
-        let flushed = table.flushed;
-        table.settle(log.files()?, flushed);
-        Ok(true)
+        let mut backing = backing.lock().await;
+        let Backing::Folder(writer) = &mut *backing else { return Err(StoreError::Closed) };
+        writer.reconcile(state, which).await?;
+        let shape = Arc::clone(&which.of(&write(state)).shape);
+        let exchanged = writer.log(which).exchange(&shape, old, new, change, now).await;
+        // whatever came of it, and whatever other writers did meanwhile
+        writer.reconcile(state, which).await?;
+        exchanged
     }
 
     /// Removes files that no table names, and did not for `grace`; how many.
-    pub(crate) async fn vacuum(&mut self, grace: Duration) -> Result<u64, StoreError> {
+    pub(crate) async fn vacuum(&mut self, state: &RwLock<State>, grace: Duration) -> Result<u64, StoreError> {
         let mut removed = 0;
         for which in Which::ALL {
-            let log = self.log(which);
-            if log.place().as_bucket().is_some() {
-                // what other writers named meanwhile
-                log.refresh().await?;
-            }
-            let named = log.files()?.into_iter().map(|file| file.name).collect();
-            let place = log.place().clone();
+            // what other writers of a bucket named meanwhile
+            self.reconcile(state, which).await?;
+            let named = which.of(&write(state)).cold.iter().map(|file| file.name.clone()).collect();
+            let place = self.log(which).place().clone();
             removed += self.litter.sweep(&place, &named, grace).await?;
         }
         Ok(removed)

@@ -62,8 +62,12 @@ impl Litter {
         self.0.retain(|path, _| !path.starts_with(table.shown("")) || found.contains_key(path));
         for (path, location) in found {
             if now.duration_since(*self.0.entry(path).or_insert(now)) >= grace {
-                bucket.store.delete(&location).await.map_err(failed("remove a file of"))?;
-                removed += 1;
+                match bucket.store.delete(&location).await {
+                    Ok(()) => removed += 1,
+                    // another writer was first
+                    Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(failed("remove a file of")(error)),
+                }
             }
         }
         Ok(removed)

@@ -11,7 +11,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use datafusion::catalog::Session;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
@@ -27,8 +27,8 @@ use twox_hash::XxHash64;
 use super::partitioned;
 use crate::store::cold::{BLOOM_FILTERS, ColdFile};
 
-/// Footers that are read at a time, where they are not known.
-const FOOTERS: usize = 4;
+/// Files that are looked at at a time.
+const AT_ONCE: usize = 4;
 /// Bytes of a block.
 const BLOCK: usize = 32;
 /// Longest header.
@@ -52,19 +52,21 @@ pub(super) async fn plans(
         return Ok(files.iter().map(|_| None).collect());
     }
     let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
-    let mut footers = Vec::with_capacity(files.len());
+    let looked_for: Arc<[LookedFor]> = looked_for.into();
+    let mut plans = Vec::with_capacity(files.len());
     for file in files {
-        footers.push(footer(partitioned(file)?.object_meta, Arc::clone(&cache)));
+        let (meta, path) = (partitioned(file)?.object_meta, file.shown());
+        let (cache, looked_for) = (Arc::clone(&cache), Arc::clone(&looked_for));
+        // a footer is let go of at once: those of all files together may be large, and nothing bounds them but the cache
+        plans.push(async move {
+            let footer = footer(meta, cache).await?;
+            let plan = tokio::task::spawn_blocking(move || {
+                File::open(path).ok().map(|file| plan(&file, &footer, &looked_for))
+            });
+            plan.await.map_err(|error| DataFusionError::External(Box::new(error)))
+        });
     }
-    let footers: Vec<Arc<ParquetMetaData>> = futures::stream::iter(footers).buffered(FOOTERS).try_collect().await?;
-    let files: Vec<_> = files.iter().map(|file| file.shown()).zip(footers).collect();
-    let plans = tokio::task::spawn_blocking(move || {
-        let plan = |(path, footer): &(_, Arc<ParquetMetaData>)| {
-            File::open(path).ok().map(|file| plan(&file, footer, &looked_for))
-        };
-        files.iter().map(plan).collect()
-    });
-    plans.await.map_err(|error| datafusion::common::DataFusionError::External(Box::new(error)))
+    futures::stream::iter(plans).buffered(AT_ONCE).try_collect().await
 }
 
 /// Where everything is in a file.

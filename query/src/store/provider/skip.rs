@@ -12,7 +12,6 @@ use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
@@ -30,10 +29,14 @@ pub(super) fn keep<'f>(
     let Some(name) = shape.time().map(|time| time.name()) else { return all() };
     let about_time =
         filters.into_iter().filter(|filter| filter.column_refs().iter().any(|column| column.name() == name));
-    match conjunction(about_time.cloned()) {
-        Some(filter) if !spans.is_empty() => judge(shape, spans, filter).unwrap_or_else(|_| all()),
-        _ => all(),
+    let mut keep = all();
+    // one by one: what is not understood of one must not spoil the others
+    for filter in about_time.filter(|_| !spans.is_empty()) {
+        if let Ok(judged) = judge(shape, spans, filter.clone()) {
+            keep.iter_mut().zip(judged).for_each(|(keep, judged)| *keep &= judged);
+        }
     }
+    keep
 }
 
 /// One answer per filter: whether every row of what is kept by all of them passes it, so that no row has to be looked at for it.
@@ -43,8 +46,9 @@ pub(super) fn exact(shape: &Shape, spans: &[Option<Span>], filters: &[&Expr]) ->
     let keep = keep(shape, spans, &filters);
     let kept = spans.iter().zip(keep).filter_map(|(span, keep)| keep.then_some(*span));
     // of what has no span nobody knows
-    let Some(kept) = kept.collect::<Option<Vec<Span>>>() else { return vec![false; filters.len()] };
-    filters.iter().map(|filter| kept.iter().all(|span| passes(shape, *span, filter) == Some(true))).collect()
+    let kept = kept.collect::<Option<Vec<Span>>>().unwrap_or_default();
+    let passes = |filter: &Expr| !kept.is_empty() && kept.iter().all(|span| passes(shape, *span, filter) == Some(true));
+    filters.iter().map(passes).collect()
 }
 
 /// Whether all instants of a span pass `time ≥ instant` or the like; `None`: the filter is of another kind.

@@ -17,7 +17,7 @@ pub(super) async fn write(dir: &Path, batches: &[AccessLogBatch], all: &mut Vec<
     for shape in [Which::Rejects, Which::AccessLogs].map(Which::shape) {
         let folder = dir.join(shape.name);
         let place = Place::folder(folder.clone());
-        let (mut log, _) = DeltaLog::create_unpartitioned(&place, &shape).await;
+        let mut log = DeltaLog::create_unpartitioned(&place, &shape).await;
         for (sequence, batch) in (1..).zip(batches) {
             let rows = if shape.name == "rejects" { &batch.rejects } else { &batch.rows };
             let mut writer = Writer::kept(&place, None, &shape.schema, shape.time_column).unwrap();
