@@ -12,16 +12,15 @@
 //! commit lets two compactions of the same files both pass, and every row would be there twice. What is to be done is looked at anew here after each
 //! attempt, which also tells an attempt that failed from one whose answer was lost.
 //!
-//! Stats carry `numRecords` and min/max of the time column only, in UTC with microseconds; years outside 1..=9999 are left out (not
-//! every reader of Delta can parse them, and the file is then simply always read).
-//!
 //! Absent: scanning through this crate (files are scanned as plain Parquet), checkpoint tuning.
+
+mod stats;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use chrono::{DateTime, Datelike as _, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{Action, Add, MetadataExt as _, Remove, StructType, Transaction, new_metadata};
@@ -33,13 +32,12 @@ use deltalake_core::{DeltaTable, DeltaTableError, TableProperty};
 use ingest::crash;
 use object_store::ObjectStoreExt as _;
 use object_store::prefix::PrefixStore;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::cold::{self, ColdFile, day};
 use super::error::StoreError;
 use super::folder;
 use super::place::Place;
-use super::span::Span;
 use super::table::Shape;
 
 /// How often something is tried that other writers come in the way of.
@@ -210,7 +208,7 @@ impl DeltaLog {
                 place: self.place.clone(),
                 bytes: u64::try_from(file.size()).unwrap_or(0),
                 rows: stats.as_ref().and_then(|stats| stats.get("numRecords")?.as_u64()),
-                span: stats.as_ref().and_then(|stats| self.span(stats, cold::is_ours(&name))),
+                span: stats.as_ref().and_then(|stats| stats::span(stats, &self.time_name, cold::is_ours(&name))),
                 name,
             });
         }
@@ -403,32 +401,9 @@ impl DeltaLog {
             size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
             modification_time: found.last_modified.timestamp_millis(),
             data_change,
-            stats: Some(self.stats(file).to_string()),
+            stats: Some(stats::of(file, &self.time_name).to_string()),
             ..Add::default()
         })
-    }
-
-    fn stats(&self, file: &ColdFile) -> Value {
-        let mut stats = json!({ "numRecords": file.rows });
-        if let Some((earliest, latest)) =
-            file.span.and_then(|span| Some((text_of(span.earliest)?, text_of(span.latest)?)))
-        {
-            stats["minValues"] = json!({ &self.time_name: earliest });
-            stats["maxValues"] = json!({ &self.time_name: latest });
-            stats["nullCount"] = json!({ &self.time_name: 0 });
-        }
-        stats
-    }
-
-    /// What all rows of a file are within; `None`: it is not known, or some have no time. Delta lets others cut off what is below a millisecond.
-    fn span(&self, stats: &Value, is_ours: bool) -> Option<Span> {
-        let of_time = |kind: &str| stats.get(kind)?.get(&self.time_name);
-        let time = |side| Some(DateTime::parse_from_rfc3339(of_time(side)?.as_str()?).ok()?.timestamp_micros());
-        if of_time("nullCount")?.as_u64() != Some(0) {
-            return None;
-        }
-        let cut_off = if is_ours { 0 } else { 999 };
-        Some(Span { earliest: time("minValues")?, latest: time("maxValues")?.saturating_add(cut_off) })
     }
 
     /// That this log covers that sequence number of its writer.
@@ -476,12 +451,6 @@ fn columns(schema: &Schema) -> Result<Vec<deltalake_core::StructField>, DeltaTab
     let fields: Vec<_> = fields.chain([Field::new(day::COLUMN, DataType::Date32, true)]).collect();
     let columns: StructType = (&Schema::new(fields)).try_into_kernel()?;
     Ok(columns.fields().cloned().collect())
-}
-
-/// `2026-11-23T17:00:00.000001Z`, if every reader of Delta can parse it.
-fn text_of(micros: i64) -> Option<String> {
-    let time = DateTime::from_timestamp_micros(micros).filter(|time| (1..=9999).contains(&time.year()))?;
-    Some(time.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
 /// What the first format wrote, for the test that brings it up.

@@ -232,6 +232,18 @@ mod tests {
         let location = Location::parse(data, None).unwrap();
         assert!(location.local().unwrap_err().to_string().contains("--local"));
         assert_eq!(location.bucket().unwrap().object("a/b").as_ref(), "some/prefix/a/b");
+        // as it is, and not encoded twice
+        let odd = Location::parse(Path::new("s3://bucket/~team/ä b"), None).unwrap();
+        let prefix = odd.bucket().unwrap().prefix.clone();
+        assert_eq!(odd.bucket().unwrap().object("x").as_ref(), format!("{prefix}/x"));
+        for (data, reason) in [
+            ("s3://KEY:SECRET@bucket/p", "credentials"),
+            ("s3://KEY@bucket/p", "credentials"),
+            ("s3://bucket/p?x=1", "nothing may follow"),
+        ] {
+            let error = Location::parse(Path::new(data), None).unwrap_err().to_string();
+            assert!(error.contains(reason) && !error.contains("SECRET"), "{error}");
+        }
         assert_eq!(location.shown(), Path::new("s3://bucket/some/prefix"));
         let folder = tempfile::tempdir().unwrap();
         let location = Location::parse(data, Some(folder.path())).unwrap();
