@@ -71,6 +71,8 @@ pub struct Core {
     pack: Pack,
     engine: Engine,
     sql: Sql,
+    /// The same for detections.
+    beside: Sql,
     keep: Keep,
     stay: Stay,
     most_suspicious: usize,
@@ -175,9 +177,16 @@ impl Core {
         stay: Stay,
         options: CoreOptions,
     ) -> Result<Self, CoreError> {
-        let sql = match stay {
-            Stay::Kept => Sql::of_a_table(options.sql_memory)?,
-            Stay::Passing => Sql::new(options.sql_memory)?,
+        let (sql, beside) = match stay {
+            Stay::Kept => {
+                let sql = Sql::of_a_table(options.sql_memory)?;
+                (sql.clone(), sql.giving_way()?)
+            }
+            // there they are what is waited for
+            Stay::Passing => {
+                let sql = Sql::new(options.sql_memory)?;
+                (sql.clone(), sql)
+            }
         };
         let pack = match &options.detections {
             None => Pack::built_in(&sql).await,
@@ -200,13 +209,14 @@ impl Core {
             overdue,
             looking: Touched::default(),
         };
-        let engine = Engine::new(sql.clone());
+        let engine = Engine::new(beside.clone());
         Ok(Self {
             store,
             findings,
             pack,
             engine,
             sql,
+            beside,
             keep,
             stay,
             most_suspicious: options.suspicious_memory,

@@ -15,6 +15,7 @@ pub mod json;
 pub mod sql;
 pub mod store;
 mod summary;
+mod threads;
 pub mod window;
 
 pub use core::{Core, CoreError, CoreOptions, Failure, Keep, Round, Stay};

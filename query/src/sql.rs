@@ -27,6 +27,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 
 use crate::store::Snapshot;
+use crate::threads;
 
 /// Rows that count: one line per request and reporter. A line without `access_log_type` is an End line.
 /// Source: `envoy.data.accesslog.v3.AccessLogType`.
@@ -66,6 +67,15 @@ pub struct Sql {
 
 /// Threads of their own for queries: one that computes for long would keep the threads that answer others busy, and their timers late.
 struct Threads(Option<tokio::runtime::Runtime>);
+
+impl Threads {
+    fn new(name: &str, begin: impl Fn() + Send + Sync + 'static) -> Result<Self> {
+        let mut threads = tokio::runtime::Builder::new_multi_thread();
+        // a table may be in an object store
+        let threads = threads.enable_all().thread_name(name).thread_stack_size(STACK).on_thread_start(begin).build();
+        Ok(Self(Some(threads.map_err(|error| DataFusionError::External(Box::new(error)))?)))
+    }
+}
 
 impl Drop for Threads {
     fn drop(&mut self) {
@@ -122,11 +132,16 @@ impl Sql {
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context)?;
-        let mut threads = tokio::runtime::Builder::new_multi_thread();
-        // a table may be in an object store
-        let threads = threads.enable_all().thread_name("sql").thread_stack_size(STACK).build();
-        let threads = threads.map_err(|error| DataFusionError::External(Box::new(error)))?;
-        Ok(Self { state: Arc::new(context.state()), threads: Arc::new(Threads(Some(threads))) })
+        Ok(Self { state: Arc::new(context.state()), threads: Arc::new(Threads::new("sql", || {})?) })
+    }
+
+    /// The same sessions, whose work runs on threads that give way to those of this one: for what nobody waits for.
+    ///
+    /// # Errors
+    /// If there are no threads to be had.
+    pub(crate) fn giving_way(&self) -> Result<Self> {
+        let threads = Threads::new("detect", threads::give_way)?;
+        Ok(Self { state: Arc::clone(&self.state), threads: Arc::new(threads) })
     }
 
     /// Runs work on the threads for queries.

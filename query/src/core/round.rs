@@ -113,7 +113,7 @@ pub(super) async fn look(
     let mask = by_signal.iter().fold(0, |mask, (detection, _)| mask | detection.header.signals);
     let columns = columns(by_signal.iter().map(|(detection, _)| detection.as_ref()));
     // no more at a time than there are threads: waiting for one would be taken for being slow
-    let turns = Semaphore::new(core.sql.width());
+    let turns = Semaphore::new(core.beside.width());
     let spans = spans(&by_signal);
     for group in spans.chunks(spans.len().div_ceil(GROUPS).max(1)) {
         // those of this group, by detection
@@ -182,7 +182,7 @@ async fn look_at(
         // each row is filtered once, and not in every window that looks back on it
         Rows::Read(all) => {
             let (all, own) = (all.clone(), Arc::clone(detection));
-            let rows = core.sql.spawn(async move { all.of(&own) }).await;
+            let rows = core.beside.spawn(async move { all.of(&own) }).await;
             Rows::Read(rows.map_err(|error| DataFusionError::External(Box::new(error)))??)
         }
         Rows::Stored(snapshot) => Rows::Stored(snapshot),

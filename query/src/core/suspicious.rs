@@ -49,7 +49,7 @@ impl Suspicious {
         let frame = with_signals(core, snapshot, stretch, mask)?
             .filter(col("time").gt_eq(time(stretch.start())).and(col("time").lt(time(stretch.end()))))?
             .select_columns(columns)?;
-        let work = core.sql.spawn(async move {
+        let work = core.beside.spawn(async move {
             let Some(batches) = collect_at_most(frame, most).await? else { return Ok(None) };
             Ok::<_, CoreError>(Some(Self { batches: by_time(&batches)? }))
         });
@@ -112,7 +112,7 @@ pub(super) fn with_signals(
     mask: i64,
 ) -> Result<DataFrame, DataFusionError> {
     let wanted = datafusion::logical_expr::bitwise_and(col("signals"), lit(mask)).not_eq(lit(0_i64));
-    core.sql.read(snapshot.access_logs_between(stretch))?.filter(wanted)
+    core.beside.read(snapshot.access_logs_between(stretch))?.filter(wanted)
 }
 
 /// The rows of a frame in compact batches; none if they take more than `most` bytes.

@@ -31,6 +31,7 @@ use super::place::Place;
 use super::state::{State, Which};
 use super::table::Table;
 use super::vacuum::Litter;
+use crate::threads::giving_way;
 
 /// What one flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,14 +171,15 @@ impl Writer {
             Vec::new()
         } else {
             let (place, shape) = (log.place().clone(), Arc::clone(&shape));
-            let written = tokio::task::spawn_blocking(move || {
+            let write = move || {
                 let mut batches: Vec<&RecordBatch> = pieces.iter().map(|piece| &piece.rows).collect();
                 let merged = shape.merge.map(|merge| merge(&batches)).transpose()?;
                 if let Some(merged) = &merged {
                     batches = vec![merged];
                 }
                 cold::write_days(&place, sequence, &shape.schema, shape.time_column, &batches)
-            });
+            };
+            let written = tokio::task::spawn_blocking(|| giving_way(write));
             written.await.map_err(StoreError::Interrupted)??
         };
         crash::at(shape.name, "files");

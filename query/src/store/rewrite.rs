@@ -24,6 +24,7 @@ use super::provider::partitioned;
 use super::retain::Sieve;
 use super::span::{self, Span};
 use super::table::Shape;
+use crate::threads::giving_way;
 
 /// Rows of each file that are decoded at a time: several files are read at once, and each row is wide.
 const BATCH_ROWS: usize = 1024;
@@ -114,5 +115,5 @@ pub(super) async fn into_one(
         table.sync(std::iter::once(file.name.as_str()))?;
         Ok(Rewritten { file: Some(file), rows: found, held })
     };
-    tokio::task::spawn_blocking(write).await.map_err(StoreError::Interrupted)?
+    tokio::task::spawn_blocking(|| giving_way(write)).await.map_err(StoreError::Interrupted)?
 }
