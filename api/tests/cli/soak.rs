@@ -92,16 +92,6 @@ fn memory_and_files_stay_what_they_are() {
         most(parquet, &samples),
         samples.last().unwrap().parquet_files,
     );
-    // detections hold what their windows of five minutes hold: until those have passed, memory grows, and has only its bound
-    assert!(largest < 1200.0, "memory has no bound");
-    let (middle, end) = samples[samples.len() / 3..].split_at(samples.len() / 3);
-    assert!(seconds < 1200 || resident(end) < resident(middle) * 1.1 + 20.0, "memory grows");
-    // a compaction opens the files that it reads, and closes them: what stays open is open at the quietest moment, too
-    let least = later.iter().map(open).min().unwrap();
-    assert!(least <= most(open, first) + 10, "files stay open");
-    assert!(most(open, &samples) < 200, "files are open all at once");
-    // one a second until the next minute's compaction, those that it is reading, and what it made
-    assert!(most(parquet, &samples) < 160, "files pile up");
     let all = super::run(&[
         "sql",
         "SELECT count(*) AS n, count(DISTINCT request_id) AS ids FROM access_logs",
@@ -111,4 +101,15 @@ fn memory_and_files_stay_what_they_are() {
         "csv",
     ]);
     assert_eq!(text(&all.stdout), format!("n,ids\n{sent},{sent}\n"));
+    // detections hold what their windows of five minutes hold: until those have passed, memory grows, and has only its bound
+    // (those of an hour, and whatever else the machine does in it: what waits for its turn is held, too)
+    assert!(largest < if seconds < 1200 { 1200.0 } else { 1600.0 }, "memory has no bound");
+    let (middle, end) = samples[samples.len() / 3..].split_at(samples.len() / 3);
+    assert!(seconds < 1200 || resident(end) < resident(middle) * 1.1 + 20.0, "memory grows");
+    // a compaction opens the files that it reads, and closes them: what stays open is open at the quietest moment, too
+    let least = later.iter().map(open).min().unwrap();
+    assert!(least <= most(open, first) + 10, "files stay open");
+    assert!(most(open, &samples) < 200, "files are open all at once");
+    // one a second until the next minute's compaction, those that it is reading, and what it made
+    assert!(most(parquet, &samples) < 160, "files pile up");
 }
