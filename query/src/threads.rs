@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  queries, lines that come in        the usual share
-//!  rounds of detection, flushes,      what those leave, and a third of a share where they leave nothing:
+//!  rounds of detection, flushes,      what those leave, and a tenth of a share where they leave nothing:
 //!  compaction, retention              it falls behind no further than memory allows, for then lines wait for it
 //! ```
 
@@ -10,9 +10,9 @@ use std::thread;
 
 use tokio::runtime::Handle;
 
-/// How nice it is: with 5, Linux gives a third of the time that others get where there is not enough for all.
+/// How nice it is: with 10, Linux gives a tenth of the time that others get where there is not enough for all.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 5;
+const NICE: i32 = 10;
 
 /// From here on, this thread gives way. (Elsewhere than on Linux it would be all of the process, so there it does not.)
 pub(crate) fn give_way() {
