@@ -1,10 +1,10 @@
 //! Threads that give way: for work that goes on beside what somebody waits for.
 //!
 //! ```text
-//!  queries, lines that come in        the usual share
-//!  rounds of detection, flushes,      what those leave, and a tenth of a share where they leave nothing:
-//!  compaction, retention              it falls behind no further than memory allows, for then lines wait for it
+//!  lines that come in, flushes, queries          the usual share
+//!  rounds of detection, compaction, retention    what those leave, and a tenth of a share where they leave nothing
 //! ```
+//! A flush does not give way: where memory is full, lines wait for it.
 
 use std::thread;
 

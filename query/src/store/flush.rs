@@ -31,7 +31,6 @@ use super::place::Place;
 use super::state::{State, Which};
 use super::table::Table;
 use super::vacuum::Litter;
-use crate::threads::giving_way;
 
 /// What one flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -179,7 +178,7 @@ impl Writer {
                 }
                 cold::write_days(&place, sequence, &shape.schema, shape.time_column, &batches)
             };
-            let written = tokio::task::spawn_blocking(|| giving_way(write));
+            let written = tokio::task::spawn_blocking(write);
             written.await.map_err(StoreError::Interrupted)??
         };
         crash::at(shape.name, "files");
