@@ -16,13 +16,13 @@ mod demo;
 mod doctor;
 mod error;
 mod format;
+mod leave;
 mod scan;
 mod serve;
 mod signals;
 mod sql;
 mod store;
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
@@ -37,15 +37,20 @@ pub(crate) use error::{CliError, Exit};
 /// Where the program gets the time from.
 pub(crate) type SharedClock = Arc<dyn Clock>;
 
-/// Parses the command line, runs the command and says how it went. `now` is the one clock of the program.
-pub fn main(now: &'static (dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sync)) -> ExitCode {
+/// Parses the command line, runs the command, and ends the process with how it went. `now` is the one clock of the program.
+pub fn main(now: &'static (dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sync)) -> ! {
+    leave::leave(run(now))
+}
+
+/// Runs what the command line says; the exit code.
+fn run(now: &'static (dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sync)) -> u8 {
     let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             // a closed pipe is the reader's choice, not a failure
             let _ = error.print();
-            return ExitCode::from(if asked { 0 } else { 2 });
+            return if asked { 0 } else { 2 };
         }
     };
     crate::logging::init(&cli.log);
@@ -53,7 +58,7 @@ pub fn main(now: &'static (dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sy
         Ok(runtime) => runtime,
         Err(error) => {
             render::say(format_args!("meshwarden: the runtime could not be started: {error}"));
-            return ExitCode::from(2);
+            return 2;
         }
     };
     let clock: SharedClock = Arc::new(now);
@@ -71,11 +76,11 @@ pub fn main(now: &'static (dyn Fn() -> chrono::DateTime<chrono::Utc> + Send + Sy
     // a reader of stdin may still be blocked in the kernel
     runtime.shutdown_background();
     match outcome {
-        Ok(Exit::Done) => ExitCode::SUCCESS,
-        Ok(Exit::FailOn) => ExitCode::from(1),
+        Ok(Exit::Done) => 0,
+        Ok(Exit::FailOn) => 1,
         Err(error) => {
             render::say(format_args!("meshwarden: {error}"));
-            ExitCode::from(error.code())
+            error.code()
         }
     }
 }

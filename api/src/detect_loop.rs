@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  rows came in ─▶ wake ─▶ (200 ms, more rows) ─▶ round of detection ─▶ findings + feed
-//!                        every 30 s (flush_seconds), or when much is in memory ─▶ flush
+//!  beside that, every 30 s (flush_seconds), or when much is in memory ─▶ flush
 //!  GET /findings ─▶ catch_up ─▶ the same round, awaited
 //! ```
 //! A round runs in a task of its own: it takes the list of touched windows out of the core, and a caller that goes away half-way (a client
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use query::{Core, CoreError};
+use query::{Core, CoreError, with_causes};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -132,8 +132,11 @@ impl Detector {
     }
 
     async fn flushes(&self, every: Duration) {
+        let mut turns = tokio::time::interval_at(Instant::now() + every, every);
+        // one that took longer than that is no reason to hurry
+        turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            tokio::time::sleep(every).await;
+            turns.tick().await;
             self.flush().await;
         }
     }
@@ -211,19 +214,4 @@ impl std::fmt::Debug for Detector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Detector").finish_non_exhaustive()
     }
-}
-
-/// An error and what is behind it, in one line.
-pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }

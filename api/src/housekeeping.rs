@@ -1,7 +1,8 @@
 //! What the service does with its tables while it runs: small files become large ones, rows whose time is over are deleted, and files that nobody
 //! names any more are removed.
 //!
-//! Each step is carried through or leaves the tables as they were; one that fails is logged and tried again the next time.
+//! Each commit is made whole or not at all, and a retention makes one for each file that it writes again: what fails, or is cut off by the end of the service,
+//! leaves what was committed before it, is logged, and is tried again the next time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use query::Core;
 use query::store::{Eagerness, Retention};
+use query::with_causes;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::detect_loop::with_causes;
 
 /// How often it looks around.
 const EVERY: Duration = Duration::from_secs(60);

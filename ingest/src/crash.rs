@@ -6,7 +6,8 @@
 //! A place is named where it is passed, by what is done and how far it is. [`PLACES`] lists all, so that a test can go through them and notice one that
 //! is never reached.
 
-/// Every place, as `what.step`, in the order in which lines pass them.
+/// Every place, as `what.step`, in the order in which lines pass them. Flushes, rounds of detection and rewriting go on beside each other: a process may be
+/// anywhere in the others when it dies at one of these.
 pub const PLACES: [&str; 28] = [
     // a payload that was received
     "journal.begin",

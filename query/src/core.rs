@@ -9,7 +9,6 @@ mod round;
 mod suspicious;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -79,7 +78,10 @@ pub struct Core {
     state: Mutex<State>,
     /// Held by appends while rows are in the store and not yet among what was touched.
     appending: tokio::sync::RwLock<()>,
-    stopping: AtomicBool,
+    /// One at a time writes what was not looked at yet, so that an older list never takes the place of a newer one.
+    remembering: tokio::sync::Mutex<()>,
+    /// Whether rounds of detection are to end.
+    stopping: tokio::sync::watch::Sender<bool>,
     /// One round of detection at a time, so that an older one never overwrites a newer one's outcome.
     round: tokio::sync::Mutex<()>,
 }
@@ -189,8 +191,8 @@ impl Core {
             }
         };
         let pack = match &options.detections {
-            None => Pack::built_in(&sql).await,
-            Some(folder) => Pack::with_folder(&sql, folder).await?,
+            None => Pack::built_in(&beside).await,
+            Some(folder) => Pack::with_folder(&beside, folder).await?,
         };
         // a detection that reads every row needs every row
         let keep = if pack.signals().is_none() { Keep::All } else { keep };
@@ -222,7 +224,8 @@ impl Core {
             most_suspicious: options.suspicious_memory,
             state: Mutex::new(state),
             appending: tokio::sync::RwLock::new(()),
-            stopping: AtomicBool::new(false),
+            remembering: tokio::sync::Mutex::new(()),
+            stopping: tokio::sync::watch::Sender::new(false),
             round: tokio::sync::Mutex::new(()),
         })
     }
@@ -283,6 +286,7 @@ impl Core {
     }
 
     async fn remember(&self) -> Result<(), CoreError> {
+        let _one_at_a_time = self.remembering.lock().await;
         let (touched, overdue) = {
             let state = self.state();
             let mut touched = state.touched.clone();
@@ -336,9 +340,9 @@ impl Core {
         Ok(round)
     }
 
-    /// Ends the round that is running after the window it is at, and every later one before it begins: what was not looked at stays touched.
+    /// Ends the round that is running, and every later one before it begins: what was not looked at stays touched.
     pub fn stop_detecting(&self) {
-        self.stopping.store(true, Ordering::Release);
+        self.stopping.send_replace(true);
     }
 
     /// A session over everything that is queryable now.

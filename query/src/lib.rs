@@ -6,6 +6,7 @@
 //! ```
 //! It opens no listening socket, reads no clock (time is an argument) and talks to no receiver of alerts.
 
+mod causes;
 mod core;
 pub mod detect;
 mod edges;
@@ -18,5 +19,6 @@ mod summary;
 mod threads;
 pub mod window;
 
+pub use causes::with_causes;
 pub use core::{Core, CoreError, CoreOptions, Failure, Keep, Round, Stay};
 pub use summary::{Edge, EdgeStats, Minute, Summary};

@@ -135,7 +135,7 @@ impl Sql {
         Ok(Self { state: Arc::new(context.state()), threads: Arc::new(Threads::new("sql", || {})?) })
     }
 
-    /// The same sessions, whose work runs on threads that give way to those of this one: for what nobody waits for.
+    /// The same sessions, whose work runs on threads that give way to those of this one: for detections, see [`threads`].
     ///
     /// # Errors
     /// If there are no threads to be had.

@@ -27,6 +27,8 @@
 //! Absent, on purpose: durability of rows that are still hot (the journal's job: it replays what [`Store::flushed`] does not cover), and the decision
 //! when to flush, compact or delete (the caller's: [`Store::wants_flush`] says when size asks for it, a clock belongs to `main`).
 
+mod bucket;
+mod closing;
 mod cold;
 mod compact;
 mod coverage;
@@ -68,6 +70,7 @@ pub use state::{StoreStats, TableStats};
 pub use verify::{Flaw, Verified};
 
 use chrono::{DateTime, Utc};
+use closing::Closing;
 use hot::Hot;
 use ingest::{AccessLogBatch, Coverage};
 use state::{Ready, State, Which};
@@ -111,6 +114,7 @@ pub struct Store {
     rolls_up: bool,
     state: Arc<RwLock<State>>,
     backing: Arc<tokio::sync::Mutex<Backing>>,
+    closing: Closing,
 }
 
 /// Where rows go when they leave memory.
@@ -196,6 +200,7 @@ impl Store {
             rolls_up,
             state: Arc::new(RwLock::new(state)),
             backing: Arc::new(tokio::sync::Mutex::new(backing)),
+            closing: Closing::default(),
         }
     }
 
@@ -284,9 +289,12 @@ impl Store {
     /// # Errors
     /// If files cannot be read or written, or the store is not open for writing: then the table is as it was.
     pub async fn compact(&self, eagerness: Eagerness, now: DateTime<Utc>) -> Result<Option<Compacted>, StoreError> {
-        let (state, backing) = (Arc::clone(&self.state), Arc::clone(&self.backing));
+        let (state, backing, closing) = (Arc::clone(&self.state), Arc::clone(&self.backing), self.closing.clone());
         // carried through, whether it is waited for or not
-        let task = tokio::spawn(async move { flush::Writer::compact(&backing, &state, eagerness, now).await });
+        let task = tokio::spawn(async move {
+            let _at_work = closing.begin().await;
+            flush::Writer::compact(&backing, &state, eagerness, now, &closing).await
+        });
         task.await.map_err(StoreError::Interrupted)?
     }
 
@@ -295,19 +303,24 @@ impl Store {
     /// # Errors
     /// If files cannot be read or written, or the store is not open for writing: then what was deleted before stays so, and nothing else is.
     pub async fn retain(&self, retention: &Retention, now: DateTime<Utc>) -> Result<Vec<Retained>, StoreError> {
-        let (state, backing, retention) = (Arc::clone(&self.state), Arc::clone(&self.backing), retention.clone());
-        let task = tokio::spawn(async move { flush::Writer::retain(&backing, &state, &retention, now).await });
+        let (state, backing, closing) = (Arc::clone(&self.state), Arc::clone(&self.backing), self.closing.clone());
+        let retention = retention.clone();
+        let task = tokio::spawn(async move {
+            let _at_work = closing.begin().await;
+            flush::Writer::retain(&backing, &state, &retention, now, &closing).await
+        });
         task.await.map_err(StoreError::Interrupted)?
     }
 
     /// Removes the files of rows that were compacted or deleted, and what a crash left behind, once nobody named them for `grace`: a query may still
-    /// read them. How many. Not while [`Store::compact`] or [`Store::retain`] runs.
+    /// read them. How many. Waits for [`Store::compact`] and [`Store::retain`]: what they write is not named yet.
     ///
     /// # Errors
     /// If a folder cannot be listed, or a file not be removed.
     pub async fn vacuum(&self, grace: Duration) -> Result<u64, StoreError> {
-        let (state, backing) = (Arc::clone(&self.state), Arc::clone(&self.backing));
+        let (state, backing, closing) = (Arc::clone(&self.state), Arc::clone(&self.backing), self.closing.clone());
         let task = tokio::spawn(async move {
+            let _alone = closing.alone().await;
             match &mut *backing.lock().await {
                 Backing::Folder(writer) => writer.vacuum(&state, grace).await,
                 _ => Ok(0),
@@ -381,18 +394,24 @@ impl Store {
         self.read().coverage.clone()
     }
 
-    /// Flushes and gives the folder back. Appends are refused from here on; queries still see everything.
+    /// Flushes and gives the folder back. Appends are refused from here on; queries still see everything. A compaction or retention that is under way
+    /// is given up at the next batch of rows.
     ///
     /// # Errors
     /// If the flush fails: then the store stays open, and closing again is safe.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let (state, backing) = (Arc::clone(&self.state), Arc::clone(&self.backing));
+        let (state, backing, closing) = (Arc::clone(&self.state), Arc::clone(&self.backing), self.closing.clone());
         let task = tokio::spawn(async move {
             let set_closed = |closed| state.write().unwrap_or_else(PoisonError::into_inner).closed = closed;
+            let _alone = closing.close().await;
             let mut backing = backing.lock().await;
             if matches!(*backing, Backing::Folder(_)) {
                 set_closed(true);
-                backing.flush(&state).await.inspect_err(|_| set_closed(false))?;
+                let reopen = |_: &StoreError| {
+                    set_closed(false);
+                    closing.reopen();
+                };
+                backing.flush(&state).await.inspect_err(reopen)?;
             }
             set_closed(true);
             *backing = Backing::Closed;

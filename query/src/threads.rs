@@ -4,11 +4,13 @@
 //!  lines that come in, flushes, queries          the usual share
 //!  rounds of detection, compaction, retention    what those leave, and a tenth of a share where they leave nothing
 //! ```
-//! A flush does not give way: where memory is full, lines wait for it.
+//! A flush does not give way: where memory is full, lines wait for it. A round of detection does although `GET /api/v1/findings` waits for one: who asks
+//! for findings has time, who brings lines has not.
 
+use std::io;
 use std::thread;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
 
 /// How nice it is: with 10, Linux gives a tenth of the time that others get where there is not enough for all.
 #[cfg(target_os = "linux")]
@@ -17,24 +19,34 @@ const NICE: i32 = 10;
 /// From here on, this thread gives way. (Elsewhere than on Linux it would be all of the process, so there it does not.)
 pub(crate) fn give_way() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "a thread does not give way");
+    {
+        // one that gives way more than that, with all of its process, goes on doing so
+        let now = rustix::process::getpriority_process(None).unwrap_or(0);
+        if let Err(error) = rustix::process::setpriority_process(None, now.max(NICE)) {
+            tracing::debug!(%error, "a thread does not give way");
+        }
     }
 }
 
-/// Does blocking work on a thread of its own that gives way (one of a pool could not be given back as it was). For a thread of a pool: it panics where
-/// there is no other thread to be had.
-pub(crate) fn giving_way<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let runtime = Handle::try_current().ok();
-    let worked = thread::scope(|scope| {
-        let worker = scope.spawn(|| {
-            give_way();
-            let _inside = runtime.as_ref().map(Handle::enter);
-            work()
-        });
-        worker.join()
-    });
-    worked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+/// Does work that computes and waits by turns on a thread of its own that gives way (one of a pool could not be given back as it was). The runtime that it
+/// gets runs on that thread, too: what is spawned on it gives way likewise. It is inside of the caller's runtime otherwise.
+///
+/// # Errors
+/// If no thread or runtime is to be had, or the work panics.
+pub(crate) async fn giving_way<T: Send + 'static>(work: impl FnOnce(&Runtime) -> T + Send + 'static) -> io::Result<T> {
+    let callers = Handle::current();
+    let on_its_own = move || {
+        give_way();
+        let own = Builder::new_current_thread().enable_all().build()?;
+        let _inside = callers.enter();
+        Ok(work(&own))
+    };
+    // a thread of the pool waits for it, so that the runtime knows of it when it ends
+    let waiting = move || {
+        let worker = thread::Builder::new().name("tidy".to_owned()).spawn(on_its_own)?;
+        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    };
+    tokio::task::spawn_blocking(waiting).await?
 }
 
 #[cfg(test)]
@@ -43,24 +55,25 @@ mod tests {
     use super::*;
 
     #[cfg(target_os = "linux")]
-    #[test]
-    fn that_thread_gives_way_and_no_other() {
+    #[tokio::test]
+    async fn that_thread_gives_way_with_all_that_is_spawned_there_and_no_other() {
         let nice = || rustix::process::getpriority_process(None).unwrap();
         let before = nice();
-        assert_eq!(giving_way(nice), before.max(NICE));
+        let inside =
+            giving_way(move |own| (nice(), own.block_on(async move { tokio::spawn(async move { nice() }).await })));
+        let (there, spawned) = inside.await.unwrap();
+        assert_eq!((there, spawned.unwrap()), (before.max(NICE), before.max(NICE)));
         assert_eq!(nice(), before);
     }
 
-    #[test]
-    fn what_was_done_is_answered_and_what_panicked_panics() {
-        let text = "text".to_owned();
-        assert_eq!(giving_way(|| text.len()), 4);
-        assert!(std::panic::catch_unwind(|| giving_way(|| -> () { panic!("as asked") })).is_err());
+    #[tokio::test]
+    async fn what_was_done_is_answered_and_what_panicked_is_an_error() {
+        assert_eq!(giving_way(|_| 4).await.unwrap(), 4);
+        assert!(giving_way(|_| -> () { panic!("as asked") }).await.is_err());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn it_is_inside_of_the_runtime() {
-        let worked = tokio::task::spawn_blocking(|| giving_way(|| Handle::current().block_on(async { 7 })));
-        assert_eq!(worked.await.unwrap(), 7);
+        assert_eq!(giving_way(|_| Handle::current().block_on(async { 7 })).await.unwrap(), 7);
     }
 }

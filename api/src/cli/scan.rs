@@ -9,6 +9,7 @@ use query::{Core, CoreOptions, Keep};
 use super::SharedClock;
 use super::args::{FindingsOutput, ScanArgs};
 use super::error::{CliError, Exit};
+use super::leave::leave;
 use super::signals::{ENDED, Signals};
 use crate::render;
 use crate::scan::{Scanned, scan};
@@ -45,7 +46,7 @@ async fn end_when_told(mut signals: Signals, folder: PathBuf) {
         left -= 1;
         tokio::time::sleep(BETWEEN_REMOVALS).await;
     }
-    std::process::exit(i32::from(ENDED));
+    leave(ENDED);
 }
 
 async fn scan_into(folder: &Path, args: ScanArgs, clock: SharedClock) -> Result<Exit, CliError> {

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use super::SharedClock;
 use super::args::ServeArgs;
 use super::error::{CliError, Exit};
+use super::leave::leave;
 use super::signals::{ENDED, Signals};
 use crate::config::Config;
 use crate::deliver::Deliverer;
@@ -203,5 +204,5 @@ async fn signals(caught: std::io::Result<Signals>, stop: watch::Sender<bool>) {
     signals.next().await;
     stop.send_replace(true);
     signals.next().await;
-    std::process::exit(i32::from(ENDED));
+    leave(ENDED);
 }

@@ -9,10 +9,9 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use query::with_causes;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::detect_loop::with_causes;
 
 /// What kind of problem it is; type, title and status follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

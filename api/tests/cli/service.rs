@@ -126,7 +126,7 @@ impl Service {
         let patience = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                assert_eq!(status.code(), Some(0), "{}", self.saying.take().unwrap().join().unwrap());
+                assert_eq!(status.code(), Some(0), "{status}: {}", self.saying.take().unwrap().join().unwrap());
                 return;
             }
             assert!(Instant::now() < patience, "the service does not end");

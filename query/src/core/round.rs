@@ -15,7 +15,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -23,7 +22,7 @@ use datafusion::error::DataFusionError;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::suspicious::{self, Suspicious};
-use super::{Core, CoreError, Failure, Round};
+use super::{Core, CoreError, Failure, Round, Stay};
 use crate::detect::overdue::Place;
 use crate::detect::{Detection, EvaluateError, Header, Hit, Touched};
 use crate::findings::{FindingsState, Looked, Passing};
@@ -38,8 +37,10 @@ const GAP: i64 = 3_600_000_000;
 const SPAN: i64 = 3_600_000_000;
 /// Groups of spans at most: what is scattered over years is read in pieces that are so much longer.
 const GROUPS: usize = 128;
-/// Longest run of one detection over one window.
+/// Longest run of one detection over one window, while somebody waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same where it gives way: it may get but a tenth of the time, and what waits is not slow.
+const PATIENCE_GIVING_WAY: Duration = Duration::from_secs(600);
 
 /// Outcomes of a detection that wait to be taken in, at most.
 const WAITING: usize = 64;
@@ -153,12 +154,12 @@ pub(super) async fn look(
     }
     for (detection, windows) in by_row {
         for window in windows {
-            if core.stopping.load(Ordering::Acquire) {
+            let rows = snapshot.access_logs_between(reach(detection, window));
+            let evaluation = core.engine.evaluate(detection, window, rows);
+            let Some(hits) = within_patience(core, detection, window, evaluation).await else {
                 round.cut_short = true;
                 return Ok(());
-            }
-            let rows = snapshot.access_logs_between(reach(detection, window));
-            let hits = within_patience(detection, window, core.engine.evaluate(detection, window, rows)).await;
+            };
             let outcome = Outcome { header: Arc::clone(&detection.header), window, hits };
             settle(core, vec![outcome], now, round, into).await?;
         }
@@ -188,9 +189,6 @@ async fn look_at(
         Rows::Stored(snapshot) => Rows::Stored(snapshot),
     };
     for window in windows {
-        if core.stopping.load(Ordering::Acquire) {
-            return Ok(End::CutShort);
-        }
         if let Rows::Read(rows) = &rows
             && rows.slice(window).is_empty()
         {
@@ -198,8 +196,9 @@ async fn look_at(
             continue;
         }
         let turn = turns.acquire().await;
-        let hits = within_patience(detection, window, evaluate(core, detection, window, &rows)).await;
+        let hits = within_patience(core, detection, window, evaluate(core, detection, window, &rows)).await;
         drop(turn);
+        let Some(hits) = hits else { return Ok(End::CutShort) };
         if found.send(Outcome { header: Arc::clone(&detection.header), window, hits }).await.is_err() {
             break;
         }
@@ -236,16 +235,26 @@ fn columns<'d>(detections: impl Iterator<Item = &'d Detection>) -> Vec<&'static 
     columns.into_iter().collect()
 }
 
+/// `None`: nobody wants to know any more.
 async fn within_patience(
+    core: &Core,
     detection: &Detection,
     window: Window,
     evaluation: impl Future<Output = Result<Vec<Hit>, EvaluateError>>,
-) -> Result<Vec<Hit>, EvaluateError> {
-    match tokio::time::timeout(PATIENCE, evaluation).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            Err(failure(detection, window, DataFusionError::Execution(format!("it took longer than {PATIENCE:?}"))))
-        }
+) -> Option<Result<Vec<Hit>, EvaluateError>> {
+    let patience = match core.stay {
+        Stay::Kept => PATIENCE_GIVING_WAY,
+        Stay::Passing => PATIENCE,
+    };
+    let mut stopping = core.stopping.subscribe();
+    tokio::select! {
+        biased;
+        // the sender lives as long as the core: an error cannot be
+        _ = stopping.wait_for(|stopping| *stopping) => None,
+        hits = tokio::time::timeout(patience, evaluation) => Some(hits.unwrap_or_else(|_| {
+            let why = DataFusionError::Execution(format!("it took longer than {patience:?}"));
+            Err(failure(detection, window, why))
+        })),
     }
 }
 

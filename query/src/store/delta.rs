@@ -18,6 +18,7 @@ mod stats;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use chrono::{DateTime, Utc};
@@ -39,9 +40,14 @@ use super::error::StoreError;
 use super::folder;
 use super::place::Place;
 use super::table::Shape;
+use crate::with_causes;
 
 /// How often something is tried that other writers come in the way of.
 const ATTEMPTS: usize = 50;
+/// How often a fence is tried where nobody comes in the way: who starts is waited for.
+const FENCE_ATTEMPTS: usize = 3;
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// An open Delta log, loaded up to some version.
 #[derive(Debug)]
@@ -167,16 +173,21 @@ impl DeltaLog {
     /// Makes sure that what a process before this one had still under way comes too late: its commit wants a version that is taken then. For buckets: in a
     /// folder nothing of a process is under way once it is gone.
     pub(crate) async fn fence(&mut self) -> Result<(), StoreError> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 1.. {
             let (before, said) = (self.version(), self.say(self.covered)?);
-            let Err(error) = self.act(Vec::new(), appended(), Some(said), "fence").await else { return Ok(()) };
+            let Err(error) = self.act(Vec::new(), appended(), Some(said), "fence").await else { break };
             self.refresh().await?;
+            // whoever took the version, it is taken
             if self.version() > before {
-                return Ok(());
+                break;
             }
-            tracing::debug!(error = %error, table = %self.place.shown("").display(), "not fenced yet");
+            if attempt == FENCE_ATTEMPTS {
+                return Err(error);
+            }
+            tracing::warn!(error = %with_causes(&error), table = %self.place.shown("").display(), "the table could not be fenced: once more");
+            pause(attempt).await;
         }
-        Err(self.contended())
+        Ok(())
     }
 
     /// Version of the log that is loaded.
@@ -229,7 +240,7 @@ impl DeltaLog {
             adds.push(Action::Add(self.add(file, true).await?));
         }
         let table = self.place.shown("").file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        for _ in 0..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
             let before = self.version();
             let Err(error) = self.act(adds.clone(), appended(), Some(said.clone()), &table).await else {
                 self.covered = sequence;
@@ -237,12 +248,14 @@ impl DeltaLog {
             };
             let now = self.refresh().await?;
             if now == sequence && now != covered {
+                self.landed_all_the_same(&error);
                 return Ok(());
             }
             // other writers do not change what this one covers: if it changed, some commit of this one came late
             if now != covered || self.version() == before {
                 return Err(error);
             }
+            pause(attempt).await;
         }
         Err(self.contended())
     }
@@ -269,12 +282,17 @@ impl DeltaLog {
         for file in new {
             actions.push(Action::Add(self.add(file, data_change).await?));
         }
-        for _ in 0..ATTEMPTS {
+        let mut failed = None;
+        for attempt in 1..=ATTEMPTS {
             let there = self.names()?;
             let is_there = |file: &ColdFile| there.contains(&file.name);
             if !old.iter().all(is_there) {
                 // unless it was this very commit, and its answer was lost
-                return Ok(!old.iter().any(is_there) && new.iter().all(is_there));
+                let done = !old.iter().any(is_there) && new.iter().all(is_there);
+                if let (true, Some(error)) = (done, &failed) {
+                    self.landed_all_the_same(error);
+                }
+                return Ok(done);
             }
             if !new.is_empty() && !self.is_known_by(shape)? {
                 return Ok(false);
@@ -285,6 +303,8 @@ impl DeltaLog {
             if self.version() == before {
                 return Err(error);
             }
+            failed = Some(error);
+            pause(attempt).await;
         }
         Err(self.contended())
     }
@@ -316,7 +336,7 @@ impl DeltaLog {
     /// Commits the columns that the table does not have yet: those that a newer version of this program brings. Those that it has stay.
     pub(crate) async fn add_columns(&mut self, schema: &Schema) -> Result<(), StoreError> {
         let failed = |log: &Self, source| log.failed("describe", source);
-        for _ in 0..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
             let (known, old) = (self.state()?.schema(), self.state()?.metadata().clone());
             let columns = columns(schema).map_err(|source| failed(self, source))?;
             let fields: Vec<_> = columns.into_iter().filter(|column| known.field(column.name()).is_none()).collect();
@@ -336,6 +356,7 @@ impl DeltaLog {
             if self.version() == before {
                 return Err(error);
             }
+            pause(attempt).await;
         }
         Err(self.contended())
     }
@@ -413,6 +434,12 @@ impl DeltaLog {
         Ok(Transaction::new(&self.writer, version))
     }
 
+    /// A commit is in the log whose answer was an error: it was lost on the way, or what the library does after a commit (a checkpoint) failed.
+    fn landed_all_the_same(&self, error: &StoreError) {
+        let table = self.place.shown("");
+        tracing::warn!(error = %with_causes(error), table = %table.display(), "a commit was made, but its answer was an error");
+    }
+
     fn contended(&self) -> StoreError {
         StoreError::Contended { folder: self.place.shown(""), attempts: ATTEMPTS }
     }
@@ -434,6 +461,13 @@ impl DeltaLog {
     pub(crate) fn foreign(&self, reason: String) -> StoreError {
         StoreError::Foreign { folder: self.place.shown(""), reason }
     }
+}
+
+/// Before the next attempt: two that came at the same time should not come so again.
+async fn pause(attempt: usize) {
+    let longest = LONGEST_PAUSE.min(Duration::from_millis(10) * u32::try_from(attempt).unwrap_or(u32::MAX));
+    let any = uuid::Uuid::new_v4().as_bytes()[0];
+    tokio::time::sleep(longest.mul_f64(f64::from(any) / 256.0)).await;
 }
 
 fn appended() -> DeltaOperation {

@@ -156,6 +156,9 @@ pub enum StoreError {
         /// Why not.
         source: serde_json::Error,
     },
+    /// No thread was to be had for background work, or it ended before it was done.
+    #[error("background work of the store could not be done")]
+    Thread(#[source] std::io::Error),
     /// Background work ended before it was done (the runtime is shutting down, or it panicked).
     #[error("background work of the store was cut short")]
     Interrupted(#[source] tokio::task::JoinError),

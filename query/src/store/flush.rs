@@ -102,7 +102,14 @@ impl Writer {
         let (sequence, before, sums, rejects, edges, rows) = {
             let mut state = write(state);
             let sequence = state.sequence;
-            let [rejects, edges, rows] = Which::ALL.map(|which| which.of_mut(&mut state).freeze(sequence));
+            let [rejects, edges, rows] = Which::ALL.map(|which| {
+                let table = which.of_mut(&mut state);
+                let pieces = table.freeze(sequence);
+                if pieces.is_empty() && which != Which::AccessLogs {
+                    table.unfreeze();
+                }
+                pieces
+            });
             (sequence, state.access_logs.flushed, state.coverage.clone(), rejects, edges, rows)
         };
         let mut flushed = Flushed { sequence, version: self.access_logs.version(), ..Flushed::default() };
@@ -170,7 +177,7 @@ impl Writer {
             Vec::new()
         } else {
             let (place, shape) = (log.place().clone(), Arc::clone(&shape));
-            let write = move || {
+            let to_files = move || {
                 let mut batches: Vec<&RecordBatch> = pieces.iter().map(|piece| &piece.rows).collect();
                 let merged = shape.merge.map(|merge| merge(&batches)).transpose()?;
                 if let Some(merged) = &merged {
@@ -178,7 +185,7 @@ impl Writer {
                 }
                 cold::write_days(&place, sequence, &shape.schema, shape.time_column, &batches)
             };
-            let written = tokio::task::spawn_blocking(write);
+            let written = tokio::task::spawn_blocking(to_files);
             written.await.map_err(StoreError::Interrupted)??
         };
         crash::at(shape.name, "files");

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::bucket::Bucket;
 use super::error::StoreError;
-use super::location::Bucket;
 
 /// The format that this program writes, and the newest that it reads. 1: tables without partitions; 2: no roll-ups. Both are brought up when they are opened for writing.
 const FORMAT: u64 = 3;

@@ -11,18 +11,11 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
-use url::Url;
-
+use super::bucket::Bucket;
 use super::error::StoreError;
 use super::folder;
 
-/// Schemes of object stores.
-const SCHEMES: [&str; 7] = ["s3", "s3a", "gs", "az", "adl", "abfs", "abfss"];
-/// How the variables begin that configure them.
-const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 /// The name of the one writer of a folder.
 const ONLY_WRITER: &str = "meshwarden";
 /// In the local folder of a bucket's writer: its name.
@@ -35,17 +28,6 @@ pub struct Location {
     bucket: Option<Bucket>,
 }
 
-/// A part of an object store.
-#[derive(Clone, Debug)]
-pub(crate) struct Bucket {
-    /// `s3://bucket/prefix`, no slash at the end.
-    pub(crate) url: Url,
-    /// The whole bucket.
-    pub(crate) store: Arc<dyn ObjectStore>,
-    /// The prefix in it.
-    pub(crate) prefix: object_store::path::Path,
-}
-
 impl Location {
     /// `data` is a folder or the URL of an object store; then `local` is the folder for what stays on local disk (it may be absent where nothing is
     /// written).
@@ -53,14 +35,11 @@ impl Location {
     /// # Errors
     /// If it is the URL of no object store that this program knows, or its configuration is not right.
     pub fn parse(data: &Path, local: Option<&Path>) -> Result<Self, StoreError> {
-        let url = data.to_str().and_then(|data| Url::parse(data).ok());
-        let Some(url) = url.filter(|url| SCHEMES.contains(&url.scheme())) else {
-            return match local {
-                Some(_) => Err(wrong(data, "it is a folder, so it needs no other for what stays on local disk")),
-                None => Ok(Self::from(data)),
-            };
-        };
-        Ok(Self { local: local.map(Path::to_owned), bucket: Some(Bucket::open(url)?) })
+        match (Bucket::open(data)?, local) {
+            (None, Some(_)) => Err(wrong(data, "it is a folder, so it needs no other for what stays on local disk")),
+            (None, None) => Ok(Self::from(data)),
+            (bucket, local) => Ok(Self { local: local.map(Path::to_owned), bucket }),
+        }
     }
 
     /// The folder on local disk.
@@ -136,75 +115,7 @@ impl From<&PathBuf> for Location {
     }
 }
 
-impl Bucket {
-    fn open(mut url: Url) -> Result<Self, StoreError> {
-        // what stands in a command line and in messages is no secret
-        if url.password().is_some() || (!url.username().is_empty() && !url.scheme().starts_with("abfs")) {
-            let _ = (url.set_password(None), url.set_username(""));
-            return Err(wrong(
-                Path::new(url.as_str()),
-                "credentials do not belong into a URL: they come from the environment",
-            ));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(wrong(
-                Path::new(url.as_str()),
-                "nothing may follow the path: settings come from the environment",
-            ));
-        }
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&path);
-        let shown = PathBuf::from(url.as_str());
-        // names without these would be taken as settings, too: a pod's REGION or TOKEN is none
-        let ours = |name: &String| VARIABLES.iter().any(|begin| name.starts_with(begin));
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            let name = name.into_string().ok().filter(ours)?;
-            Some((name.to_ascii_lowercase(), value.into_string().ok()?))
-        });
-        let (store, prefix) =
-            object_store::parse_url_opts(&url, variables).map_err(|source| match cfg!(feature = "object-store") {
-                true => StoreError::Object { action: "use", url: shown.clone(), source },
-                false => wrong(&shown, "this meshwarden was built without object stores (cargo feature object-store)"),
-            })?;
-        Ok(Self { url, store: Arc::from(store), prefix })
-    }
-
-    /// What is under that name in it.
-    pub(crate) fn object(&self, name: &str) -> object_store::path::Path {
-        // part by part: what the prefix has encoded must not be encoded again
-        self.prefix.parts().chain(object_store::path::Path::from(name).parts()).collect()
-    }
-
-    pub(crate) fn failed(&self, action: &'static str) -> impl FnOnce(object_store::Error) -> StoreError {
-        let url = PathBuf::from(self.url.as_str());
-        move |source| StoreError::Object { action, url, source }
-    }
-
-    /// What the format file says; `None`: there is none.
-    pub(crate) async fn format_file(&self) -> Result<Option<String>, StoreError> {
-        let failed = |error| self.failed("read")(error);
-        match self.store.get(&self.object(folder::FORMAT_FILE)).await {
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(failed(error)),
-            Ok(found) => {
-                let bytes = found.bytes().await.map_err(failed)?;
-                Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
-            }
-        }
-    }
-
-    /// Writes the format file, unless there is one; whether it did.
-    pub(crate) async fn write_format_file(&self, text: String) -> Result<bool, StoreError> {
-        let options = PutOptions::from(PutMode::Create);
-        match self.store.put_opts(&self.object(folder::FORMAT_FILE), text.into(), options).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(error) => Err(self.failed("write to")(error)),
-        }
-    }
-}
-
-fn wrong(data: &Path, reason: &str) -> StoreError {
+pub(super) fn wrong(data: &Path, reason: &str) -> StoreError {
     StoreError::Location { data: data.to_owned(), reason: reason.to_owned() }
 }
 
@@ -239,10 +150,12 @@ mod tests {
         for (data, reason) in [
             ("s3://KEY:SECRET@bucket/p", "credentials"),
             ("s3://KEY@bucket/p", "credentials"),
+            ("s3://KEY:SE/CRET@bucket/p", "this s3:// URL cannot be read"),
+            ("S3A://KEY:SE/CRET@bucket/p", "this s3a:// URL cannot be read"),
             ("s3://bucket/p?x=1", "nothing may follow"),
         ] {
             let error = Location::parse(Path::new(data), None).unwrap_err().to_string();
-            assert!(error.contains(reason) && !error.contains("SECRET"), "{error}");
+            assert!(error.contains(reason) && !error.contains("SE"), "{error}");
         }
         assert_eq!(location.shown(), Path::new("s3://bucket/some/prefix"));
         let folder = tempfile::tempdir().unwrap();

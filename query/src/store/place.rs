@@ -11,20 +11,24 @@ use std::sync::Arc;
 
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use futures::StreamExt as _;
-use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
+use futures::stream::FuturesUnordered;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use sha2::{Digest as _, Sha256};
 use tokio::runtime::Handle;
 use url::Url;
 
+use super::bucket::Bucket;
 use super::cold::{UNFINISHED, day};
 use super::durable::Durable;
 use super::error::StoreError;
 use super::folder;
-use super::location::{Bucket, Location};
+use super::location::Location;
 
 /// Bytes sent at a time.
 const PART: usize = 8 << 20;
+/// Parts of one file that are under way at a time.
+const PARTS_AT_ONCE: usize = 4;
 /// In the local folder of a bucket's writer: files that are not sent yet.
 const STAGING: &str = "staging";
 /// Bytes read at a time, to be hashed while they are in the cache.
@@ -231,31 +235,25 @@ async fn upload(bucket: &Bucket, from: &Path, name: &str) -> Result<(), StoreErr
         return bucket.store.put(&object, bytes.into()).await.map(drop).map_err(failed);
     }
     let pieces = pieces(from, PART)?;
-    let upload = bucket.store.put_multipart(&object).await.map_err(failed)?;
-    let mut parts = WriteMultipart::new_with_chunk_size(upload, PART);
-    let mut sent = Ok(());
-    for piece in pieces {
+    let mut upload = bucket.store.put_multipart(&object).await.map_err(failed)?;
+    let sent = async {
         // a few parts under way at a time bound the memory
-        sent = match (parts.wait_for_capacity(4).await, piece) {
-            (Ok(()), Ok(piece)) => {
-                parts.put(piece.into());
-                Ok(())
+        let mut parts = FuturesUnordered::new();
+        for piece in pieces {
+            if parts.len() >= PARTS_AT_ONCE {
+                parts.try_next().await.map_err(failed)?;
             }
-            (Err(error), _) => Err(failed(error)),
-            (_, Err(error)) => Err(error),
-        };
-        if sent.is_err() {
-            break;
+            parts.push(upload.put_part(piece?.into()));
         }
+        while parts.try_next().await.map_err(failed)?.is_some() {}
+        upload.complete().await.map(drop).map_err(failed)
+    };
+    let sent = sent.await;
+    if sent.is_err() {
+        // parts that belong to nothing cost money; if this does not work either, a rule of the bucket removes them
+        drop(upload.abort().await);
     }
-    match sent {
-        Ok(()) => parts.finish().await.map(drop).map_err(failed),
-        Err(error) => {
-            // parts that belong to nothing cost money; if this does not work either, a rule of the bucket removes them
-            drop(parts.abort().await);
-            Err(error)
-        }
-    }
+    sent
 }
 
 /// The bytes of a file, a piece at a time.

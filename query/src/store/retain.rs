@@ -12,11 +12,7 @@ use arrow::array::AsArray as _;
 use arrow::array::{Array as _, BooleanArray, RecordBatch};
 use chrono::{DateTime, Days, NaiveTime, Utc};
 
-use futures::TryStreamExt as _;
-
 use super::cold::ColdFile;
-use super::error::StoreError;
-use super::rewrite;
 use super::span;
 use super::table::Shape;
 use crate::window::Window;
@@ -167,22 +163,13 @@ pub(super) struct Sifted {
 }
 
 impl Sieve {
-    /// What it would do to a file: reads the columns that decide it, and writes nothing.
-    pub(super) async fn sift(&self, shape: &Shape, file: &ColdFile) -> Result<Sifted, StoreError> {
-        let failed = |source| StoreError::Rewrite { table: shape.name, source: Box::new(source) };
+    /// A sieve for the columns that decide, and which of the table's those are, rising.
+    pub(super) fn narrow(&self, shape: &Shape) -> (Self, Vec<usize>) {
         let entities = ENTITY_COLUMNS.iter().filter_map(|name| shape.schema.index_of(name).ok());
         let read: BTreeSet<usize> = entities.chain([self.time_column]).collect();
         let read: Vec<usize> = read.into_iter().collect();
         let time_column = read.iter().position(|column| *column == self.time_column).unwrap_or(usize::MAX);
-        let narrow = Self { time_column, ..self.clone() };
-        let mut rows = rewrite::columns(shape, std::slice::from_ref(file), &read).await.map_err(failed)?;
-        let mut sifted = Sifted::default();
-        while let Some(rows) = rows.try_next().await.map_err(failed)? {
-            let (keep, held) = narrow.keep(&rows);
-            sifted.goes += (rows.num_rows() - keep.true_count()) as u64;
-            sifted.held += held;
-        }
-        Ok(sifted)
+        (Self { time_column, ..self.clone() }, read)
     }
 }
 

@@ -16,12 +16,14 @@ use datafusion::physical_plan::ExecutionPlan as _;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::StreamExt as _;
+use tokio::runtime::Runtime;
 
+use super::closing::Closing;
 use super::cold::{ColdFile, Writer};
 use super::error::StoreError;
 use super::place::Place;
 use super::provider::partitioned;
-use super::retain::Sieve;
+use super::retain::{Sieve, Sifted};
 use super::span::{self, Span};
 use super::table::Shape;
 use crate::threads::giving_way;
@@ -76,22 +78,25 @@ pub(super) struct Rewritten {
     pub(super) held: u64,
 }
 
-/// Writes the rows of `files` that a sieve keeps (all, without one) into one new file of that day, on stable storage.
+/// Writes the rows of `files` that a sieve keeps (all, without one) into one new file of that day, on stable storage. Gives way, and up when the store
+/// closes: then nothing is left of it.
 pub(super) async fn into_one(
     shape: Arc<Shape>,
     table: &Place,
     sequence: u64,
     files: Vec<ColdFile>,
     sieve: Option<Sieve>,
+    closing: &Closing,
 ) -> Result<Rewritten, StoreError> {
-    let (table, runtime) = (table.clone(), tokio::runtime::Handle::current());
-    let write = move || {
+    let (table, closing) = (table.clone(), closing.clone());
+    let write = move |own: &Runtime| {
         let failed = |source| StoreError::Rewrite { table: shape.name, source: Box::new(source) };
         let day = files.first().and_then(|file| file.day);
-        let mut rows = runtime.block_on(merged(&shape, &files)).map_err(failed)?;
+        let mut rows = own.block_on(merged(&shape, &files)).map_err(failed)?;
         let mut writer = Writer::kept(&table, day, &shape.schema, shape.time_column)?;
         let (mut found, mut held) = (0, 0);
-        while let Some(batch) = runtime.block_on(rows.next()) {
+        while let Some(batch) = own.block_on(rows.next()) {
+            closing.check()?;
             let mut batch = batch.map_err(failed)?;
             found += batch.num_rows() as u64;
             if let Some(sieve) = &sieve {
@@ -115,5 +120,30 @@ pub(super) async fn into_one(
         table.sync(std::iter::once(file.name.as_str()))?;
         Ok(Rewritten { file: Some(file), rows: found, held })
     };
-    tokio::task::spawn_blocking(|| giving_way(write)).await.map_err(StoreError::Interrupted)?
+    giving_way(write).await.map_err(StoreError::Thread)?
+}
+
+/// What a sieve would do to a file: reads the columns that decide it, and writes nothing. Gives way, and up when the store closes.
+pub(super) async fn sift(
+    shape: Arc<Shape>,
+    file: ColdFile,
+    sieve: Sieve,
+    closing: &Closing,
+) -> Result<Sifted, StoreError> {
+    let closing = closing.clone();
+    let read = move |own: &Runtime| {
+        let failed = |source| StoreError::Rewrite { table: shape.name, source: Box::new(source) };
+        let (sieve, read) = sieve.narrow(&shape);
+        let mut rows = own.block_on(columns(&shape, std::slice::from_ref(&file), &read)).map_err(failed)?;
+        let mut sifted = Sifted::default();
+        while let Some(rows) = own.block_on(rows.next()) {
+            closing.check()?;
+            let rows = rows.map_err(failed)?;
+            let (keep, held) = sieve.keep(&rows);
+            sifted.goes += (rows.num_rows() - keep.true_count()) as u64;
+            sifted.held += held;
+        }
+        Ok(sifted)
+    };
+    giving_way(read).await.map_err(StoreError::Thread)?
 }

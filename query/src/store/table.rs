@@ -128,6 +128,11 @@ impl Table {
         self.frozen.iter().flat_map(|frozen| frozen.rows.pieces()).cloned().collect()
     }
 
+    /// Forgets what was set aside, as there are no rows in it: nothing will be committed that could cover it.
+    pub(crate) fn unfreeze(&mut self) {
+        self.frozen.clear();
+    }
+
     /// Rows frozen up to `sequence` are on disk: the files listed have them.
     pub(crate) fn settle(&mut self, listing: Listing, sequence: u64) {
         self.frozen.retain(|frozen| frozen.up_to > sequence);

@@ -252,6 +252,8 @@ async fn each_flush_is_one_version_of_the_log_and_says_what_it_covers() {
         let flushed = store.flush().await.unwrap();
         assert_eq!((flushed.version, flushed.rows), (Some(version), 2 * appends));
         assert_eq!(store.flush().await.unwrap(), Flushed { rows: 0, rejects: 0, edges: 0, bytes: 0, ..flushed });
+        let waiting = Which::ALL.map(|which| which.of(&store.read()).frozen.len());
+        assert_eq!(waiting, [0; 3], "nothing is set aside for ever, also of tables that nothing came into");
     }
     let log = dir.path().join("access_logs/_delta_log");
     assert_eq!(std::fs::read_dir(&log).unwrap().count(), 3);
@@ -305,6 +307,39 @@ async fn a_commit_whose_answer_was_lost_is_taken_over_not_repeated() {
     assert_eq!((store.stats().hot_rows, store.stats().cold_rows), (0, 3));
     drop(store);
     assert_eq!(sql(&open(dir.path()).await.snapshot(), "select count(*) from access_logs").await, [["3"]]);
+}
+
+/// A file that is being written again when the store closes is given up: nothing of it is left, and the rows are where they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_does_not_wait_for_a_compaction_and_leaves_nothing_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()).await);
+    for source in ["a", "b"] {
+        let times: Vec<i64> = (0..20_000).collect();
+        store.append(&batch(source, &times, 0)).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let files = || parquet_files(&dir.path().join("access_logs"));
+    let unfinished = || {
+        let days = std::fs::read_dir(dir.path().join("access_logs/day=1970-01-01")).unwrap();
+        days.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|ending| ending == "unfinished"))
+            .count()
+    };
+    assert_eq!(files(), 2);
+    let compacting = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.compact(Eagerness::Full, DateTime::UNIX_EPOCH).await }
+    });
+    while unfinished() == 0 {
+        assert!(!compacting.is_finished(), "it was over before it could be given up");
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+    store.close().await.unwrap();
+    assert!(matches!(compacting.await.unwrap(), Err(StoreError::Closed)));
+    assert_eq!((files(), unfinished()), (2, 0));
+    let again = open(dir.path()).await;
+    assert_eq!(sql(&again.snapshot(), "select count(*) from access_logs").await, [["40000"]]);
+    assert_eq!(again.compact(Eagerness::Full, DateTime::UNIX_EPOCH).await.unwrap().unwrap().rows, 40_000);
 }
 
 #[cfg(unix)]

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use ingest::crash;
 
 use super::Backing;
+use super::closing::Closing;
 use super::cold::ColdFile;
 use super::compact::{self, Compacted, Eagerness};
 use super::delta::Change;
@@ -29,33 +30,37 @@ impl Writer {
         state: &RwLock<State>,
         eagerness: Eagerness,
         now: DateTime<Utc>,
+        closing: &Closing,
     ) -> Result<Option<Compacted>, StoreError> {
         for which in Which::ALL.into_iter().rev() {
             if !Self::begin(backing, state, which).await? {
                 break;
             }
-            let (shape, old, flushed) = {
-                let state = write(state);
-                let table = which.of(&state);
-                (Arc::clone(&table.shape), compact::next(&table.cold, eagerness), table.flushed)
-            };
-            let Some(table) = old.first().map(|file| file.place.clone()) else { continue };
-            if !Self::knows_all_of(backing, which, &shape).await? {
-                continue;
-            }
-            let made = rewrite::into_one(Arc::clone(&shape), &table, flushed, old.clone(), None).await?;
-            let Some(new) = made.file else { continue };
-            crash::at("compact", "files");
-            if Self::swap(backing, state, which, &old, std::slice::from_ref(&new), &Change::Compacted, now).await? {
-                crash::at("compact", "done");
-                return Ok(Some(Compacted {
-                    table: shape.name,
-                    day: new.day,
-                    files: old.len() as u64,
-                    rows: made.rows,
-                    bytes_before: old.iter().map(|file| file.bytes).sum(),
-                    bytes_after: new.bytes,
-                }));
+            loop {
+                let (shape, old, flushed) = {
+                    let state = write(state);
+                    let table = which.of(&state);
+                    (Arc::clone(&table.shape), compact::next(&table.cold, eagerness), table.flushed)
+                };
+                let Some(table) = old.first().map(|file| file.place.clone()) else { break };
+                if !Self::knows_all_of(backing, which, &shape).await? {
+                    break;
+                }
+                let made = rewrite::into_one(Arc::clone(&shape), &table, flushed, old.clone(), None, closing).await?;
+                let Some(new) = made.file else { break };
+                crash::at("compact", "files");
+                // if another writer was first with one of these files, there may be others
+                if Self::swap(backing, state, which, &old, std::slice::from_ref(&new), &Change::Compacted, now).await? {
+                    crash::at("compact", "done");
+                    return Ok(Some(Compacted {
+                        table: shape.name,
+                        day: new.day,
+                        files: old.len() as u64,
+                        rows: made.rows,
+                        bytes_before: old.iter().map(|file| file.bytes).sum(),
+                        bytes_after: new.bytes,
+                    }));
+                }
             }
         }
         Ok(None)
@@ -67,6 +72,7 @@ impl Writer {
         state: &RwLock<State>,
         retention: &Retention,
         now: DateTime<Utc>,
+        closing: &Closing,
     ) -> Result<Vec<Retained>, StoreError> {
         let mut done = Vec::new();
         for which in Which::ALL {
@@ -98,7 +104,7 @@ impl Writer {
                 }
             }
             for file in parts {
-                let sifted = sieve.sift(&shape, &file).await?;
+                let sifted = rewrite::sift(Arc::clone(&shape), file.clone(), sieve.clone(), closing).await?;
                 if sifted.goes == 0 {
                     retained.held_rows += sifted.held;
                     continue;
@@ -108,9 +114,8 @@ impl Writer {
                 }
                 // one at a time: another writer's vacuum takes what is not named for long
                 let old = [file];
-                let made =
-                    rewrite::into_one(Arc::clone(&shape), &old[0].place, flushed, old.to_vec(), Some(sieve.clone()));
-                let made = made.await?;
+                let (table, sieve) = (&old[0].place, Some(sieve.clone()));
+                let made = rewrite::into_one(Arc::clone(&shape), table, flushed, old.to_vec(), sieve, closing).await?;
                 crash::at("retain", "files");
                 if Self::swap(backing, state, which, &old, made.file.as_slice(), &change, now).await? {
                     crash::at("retain", "done");
@@ -145,10 +150,15 @@ impl Writer {
         which: Which,
         shape: &Shape,
     ) -> Result<bool, StoreError> {
-        match &mut *backing.lock().await {
-            Backing::Folder(writer) => writer.log(which).is_known_by(shape),
-            _ => Err(StoreError::Closed),
+        let Backing::Folder(writer) = &mut *backing.lock().await else { return Err(StoreError::Closed) };
+        let known = writer.log(which).is_known_by(shape)?;
+        if !known {
+            tracing::warn!(
+                table = shape.name,
+                "a newer version writes to the table: its files are not written again by this one, which would lose columns"
+            );
         }
+        Ok(known)
     }
 
     /// Commits `new` files in the place of `old` ones; see [`DeltaLog::exchange`](super::delta::DeltaLog::exchange).

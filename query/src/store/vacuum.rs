@@ -8,9 +8,9 @@ use futures::StreamExt as _;
 use ingest::crash;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 
+use super::bucket::Bucket;
 use super::cold::{DATA, UNFINISHED};
 use super::error::StoreError;
-use super::location::Bucket;
 use super::place::Place;
 
 /// Files of a bucket stay at least so long: another writer may be about to name them.

@@ -22,9 +22,11 @@ use proptest::prelude::*;
 
 use super::rows::{MINUTE, batch, ids, sql};
 use super::{check_lines, rolled_up};
+use crate::store::bucket::Bucket;
+use crate::store::closing::Closing;
 use crate::store::delta::{Change, DeltaLog};
-use crate::store::location::Bucket;
 use crate::store::place::Place;
+use crate::store::rewrite;
 use crate::store::state::Which;
 use crate::store::{Eagerness, Hold, Location, Retention, Store, StoreOptions};
 use crate::window::Window;
@@ -333,7 +335,7 @@ proptest! {
     }
 }
 
-/// `MESHWARDEN_CASES=2000 cargo test -p query writers::` for the long run.
+/// `MESHWARDEN_CASES=300 cargo test -p query writers::` for the long run.
 fn cases() -> u32 {
     std::env::var("MESHWARDEN_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(16)
 }
@@ -357,7 +359,8 @@ async fn files_give_way_once() {
     let old = logs[0].list().unwrap().files;
     let mut exchanged = Vec::new();
     for log in &mut logs {
-        let made = super::super::rewrite::into_one(Arc::clone(&shape), &place, 1, old.clone(), None).await.unwrap();
+        let made =
+            rewrite::into_one(Arc::clone(&shape), &place, 1, old.clone(), None, &Closing::default()).await.unwrap();
         exchanged.push(log.exchange(&shape, &old, made.file.as_slice(), &Change::Compacted, now()).await.unwrap());
     }
     assert_eq!(exchanged, [true, false]);
