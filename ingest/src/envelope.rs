@@ -32,7 +32,8 @@ use crate::line_format::Envelope;
 use crate::reject::Refusal;
 use journal::{Ended, Journal, Step};
 pub(crate) use node::Node;
-use pieces::{Pieces, Stream};
+use pieces::Pieces;
+pub(crate) use pieces::Stream;
 use prefix::Begin;
 
 /// Deepest layers that are opened: Filebeat around Fluent Bit around docker.
@@ -141,10 +142,35 @@ pub(crate) struct Opened<'t> {
     piece: Option<Piece>,
 }
 
+/// What a container runtime says of a line of its own.
 #[derive(Debug, Clone, Copy)]
-struct Piece {
-    stream: Stream,
-    goes_on: bool,
+pub(crate) struct Piece {
+    /// What the container wrote it to.
+    pub(crate) stream: Stream,
+    /// The next line of that stream belongs to the same record.
+    pub(crate) goes_on: bool,
+}
+
+/// What a container runtime, or a shipper after it, says of a line; `None`: nothing. For most lines without reading their JSON.
+pub(crate) fn piece_of(line: &[u8]) -> Option<Piece> {
+    let layer = match line.first()? {
+        b'0'..=b'9' => prefix::timed(line),
+        b'{' => {
+            let has = |text: &str| memchr::memmem::find(line, text.as_bytes()).is_some();
+            if line.len() < *json::DOCKER_PIECE.start() && !has("\"P\"") && !has("partial") {
+                let of = |stream: &str| has(&format!("\"stream\":\"{stream}\""));
+                let streams = [("stdout", Stream::Stdout), ("stderr", Stream::Stderr)];
+                let stream = streams.into_iter().find(|(name, _)| of(name))?.1;
+                return Some(Piece { stream, goes_on: false });
+            }
+            json::open(line, &FieldMap::default())
+        }
+        _ => return None,
+    };
+    match layer {
+        Layer::Opened(opened) => opened.piece,
+        Layer::Bare(_) | Layer::Wrong(_) => None,
+    }
 }
 
 impl Envelopes {

@@ -53,6 +53,7 @@ mod row;
 pub mod schema;
 mod shape;
 mod slots;
+pub mod tail;
 mod text;
 mod text_formats;
 mod time;

@@ -27,7 +27,7 @@ use crate::time;
 
 /// Lengths of what docker cuts a line into: 16 KiB, and where that cuts a character in two, up to four bytes that became `U+FFFD` each
 /// replace up to six. A piece has no newline at its end; a shorter or longer text without one lost it on the way.
-const DOCKER_PIECE: std::ops::RangeInclusive<usize> = 16_384..=16_396;
+pub(super) const DOCKER_PIECE: std::ops::RangeInclusive<usize> = 16_384..=16_396;
 
 /// What the members of an object say.
 #[derive(Debug, Default)]

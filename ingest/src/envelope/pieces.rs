@@ -20,7 +20,7 @@ const AT_ONCE: usize = 16;
 
 /// The stream that a container wrote to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Stdout,
     Stderr,
     /// The envelope does not say.
