@@ -17,6 +17,9 @@
 //! [retention]                       # see the README, also for holds
 //! access_logs_days = 400
 //!
+//! [tail]
+//! paths = ["/var/log/pods/*/istio-proxy/*.log"]   # files to follow, through rotations
+//!
 //! [decode.fields]                    # your key = key of the recommended format
 //! status = "response_code"
 //!
@@ -57,6 +60,8 @@ pub struct Config {
     pub keep_old_files: Option<Duration>,
     /// How long rows are kept.
     pub retention: Retention,
+    /// Patterns of files to follow.
+    pub tail: Vec<String>,
     /// Other JSON key → key of the recommended format.
     pub fields: BTreeMap<String, String>,
     /// Where findings go; `None` without a sink.
@@ -99,6 +104,7 @@ struct ConfigToml {
     sql: SqlToml,
     store: StoreToml,
     retention: RetentionToml,
+    tail: TailToml,
     decode: DecodeToml,
     sinks: Vec<SinkToml>,
     retry_scale: Option<f64>,
@@ -128,6 +134,12 @@ struct StoreToml {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct TailToml {
+    paths: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct DecodeToml {
     fields: BTreeMap<String, String>,
 }
@@ -144,7 +156,7 @@ impl Config {
         // not the parser's own text: it shows the line, and in it perhaps a secret
         let wire: ConfigToml =
             toml::from_str(&text).map_err(|error| wrong(config::ConfigError::toml(&text, &error)))?;
-        let ConfigToml { http, sql, store, retention, decode, sinks, retry_scale } = wire;
+        let ConfigToml { http, sql, store, retention, tail, decode, sinks, retry_scale } = wire;
         let retention = retention.check().map_err(|reason| ConfigError::Value { file: name.clone(), reason })?;
         if store.flush_seconds == Some(0) {
             let reason =
@@ -164,6 +176,7 @@ impl Config {
             min_free_bytes: store.min_free_bytes,
             flush_every: store.flush_seconds.map(Duration::from_secs),
             keep_old_files: store.keep_old_files_seconds.map(Duration::from_secs),
+            tail: tail.paths,
             fields: decode.fields,
             deliver,
         })

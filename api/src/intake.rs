@@ -11,6 +11,7 @@
 //! there nothing is promised.
 
 mod keys;
+mod positions;
 mod room;
 mod source;
 mod turns;
@@ -162,6 +163,9 @@ impl Intake {
                 if let Some(idempotency) = label.idempotency {
                     known.again(idempotency, sequence, label.received_at);
                 }
+                if let Some(position) = &label.position {
+                    known.at(position.clone(), sequence);
+                }
                 if sequence <= flushed {
                     return Ok(());
                 }
@@ -205,13 +209,13 @@ impl Intake {
         &self,
         mut label: Label,
         key: Option<&str>,
-        pieces: Vec<Vec<u8>>,
+        pieces: Vec<Bytes>,
     ) -> Result<Taken, IntakeError> {
         let bytes: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
         if self.room_left().is_some_and(|left| left <= bytes) {
             return Err(IntakeError::NoRoom);
         }
-        let body: Arc<[Bytes]> = pieces.into_iter().map(Bytes::from).collect();
+        let body: Arc<[Bytes]> = pieces.into();
         let claimed = match key {
             None => None,
             Some(key) => {
@@ -232,7 +236,7 @@ impl Intake {
                 claimed.into_iter().for_each(|claimed| claimed.taken(0));
                 None
             }
-            Some(kept) => Some(kept.append(decoding.payload(), claimed)),
+            Some(kept) => Some(kept.append(decoding.payload(), claimed, self.keys.clone())),
         };
         // beside the sync
         let decoded = tokio::task::spawn_blocking(move || decoding.decoded());
@@ -249,6 +253,22 @@ impl Intake {
         let decoded = Decoding { options: Arc::clone(&self.decode), label, body };
         let sequence = turns.as_ref().map(|_| sequence);
         Taken { sequence, stage: Stage::Again { turns, decoded }, core: Arc::clone(&self.core) }
+    }
+
+    /// Up to where a receiver's streams were taken, by stream.
+    ///
+    /// # Errors
+    /// If the file that has them cannot be read.
+    pub(crate) async fn positions(&self, receiver: &str) -> Result<Vec<([u8; 16], Vec<u8>)>, KeysError> {
+        self.keys.positions(receiver).await
+    }
+
+    /// Forgets streams of a receiver that are gone for good.
+    ///
+    /// # Errors
+    /// If the file that has them cannot be written.
+    pub(crate) async fn forget_streams(&self, receiver: &str, streams: &[[u8; 16]]) -> Result<(), KeysError> {
+        self.keys.forget_streams(receiver, streams).await
     }
 
     /// The tables cover everything up to that sequence: the journal may forget it, once its keys are kept.
@@ -291,13 +311,15 @@ impl Keeping {
         self: &Arc<Self>,
         payload: Payload,
         claimed: Option<Claimed>,
+        keys: Keys,
     ) -> oneshot::Receiver<Result<Turn, Arc<JournalError>>> {
         let (told, heard) = oneshot::channel();
-        let keeping = Arc::clone(self);
+        let (keeping, position) = (Arc::clone(self), payload.label.position.clone());
         self.journal.append(payload, move |kept: Kept| {
             // whoever went away has a turn all the same, or the next one would wait for ever
             let turn = kept.map(|sequence| {
                 claimed.into_iter().for_each(|claimed| claimed.taken(sequence));
+                position.into_iter().for_each(|position| keys.at(position, sequence));
                 keeping.turns.take(sequence)
             });
             let _ = told.send(turn);

@@ -1,7 +1,7 @@
 //! meshwarden's outbound edge: the command line, HTTP, the report of a scan, deliveries to sinks.
 //!
 //! ```text
-//!  cli ─▶ scan · serve ─▶ query::Core ─▶ render · report · http · deliver
+//!  cli ─▶ scan · serve ─▶ receive ─▶ intake ─▶ query::Core ─▶ render · report · http · deliver
 //! ```
 //! It decides nothing about traffic; it wires the rest together and talks to the world.
 
@@ -16,6 +16,7 @@ mod housekeeping;
 pub mod http;
 pub mod intake;
 pub mod logging;
+mod receive;
 mod render;
 pub mod report;
 pub mod scan;

@@ -27,7 +27,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 
 use disk::{Disk, Folder};
-pub use entry::{Idempotency, Label};
+pub use entry::{Idempotency, Label, Position};
 pub use error::JournalError;
 pub use log::{Damaged, Recovery};
 use log::{Log, Pieces};

@@ -18,7 +18,8 @@
 //! Files beside those that a pattern fits, whose names go on with `.` or `-`, are looked at as well for the rest of a stream that lost its file. A copy of
 //! what was read is not read again: a file counts as a copy if its first kilobyte and the kilobyte before the place up to which the stream was taken are
 //! the same. What no file has any more cannot be read: a rotation that writes nothing else down (copy and truncate, where the copy is elsewhere) loses what
-//! was written since the last look, a tenth of a second before.
+//! was written since it was read last, a tenth of a second before. A link is looked at once a second: where it may lead elsewhere twice within
+//! that, or while nobody looks, a pattern has to fit the files that it leads to; and where a log may be rotated twice, the rotated files.
 //!
 //! Memory: for each open file its last record as long as it is not whole, 16 MiB at most, and 4 MiB while it is read.
 
@@ -73,16 +74,6 @@ pub struct TailError {
     pub path: PathBuf,
     /// Why not.
     pub source: std::io::Error,
-}
-
-/// A pattern that is none.
-#[derive(Debug, thiserror::Error)]
-#[error("'{pattern}' is no pattern of paths: {source}")]
-pub struct PatternError {
-    /// The pattern.
-    pub pattern: String,
-    /// What is wrong.
-    pub source: glob::PatternError,
 }
 
 /// What is followed right now.
@@ -158,29 +149,20 @@ impl std::fmt::Debug for Tailer {
 
 impl Tailer {
     /// Follows what these patterns fit (`*`, `?`, `[a-z]`, `**` for any folders). `known`: what was taken before, as chunks said it.
-    ///
-    /// # Errors
-    /// If one is no pattern.
-    pub fn new(
-        patterns: Vec<String>,
-        known: impl IntoIterator<Item = (StreamId, Vec<u8>)>,
-        now: Instant,
-    ) -> Result<Self, PatternError> {
-        for pattern in &patterns {
-            glob::Pattern::new(pattern).map_err(|source| PatternError { pattern: pattern.clone(), source })?;
-        }
+    #[must_use]
+    pub fn new(patterns: &[glob::Pattern], known: impl IntoIterator<Item = (StreamId, Vec<u8>)>, now: Instant) -> Self {
         let streams = known.into_iter().filter_map(|(id, state)| {
             let (mark, lost_until) = (Mark::decode(&state)?, Some(now + LOOKED_FOR));
             Some((id, Stream { mark, open: None, lost_until, gone_since: None }))
         });
-        Ok(Self {
-            patterns,
+        Self {
+            patterns: patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
             streams: streams.collect(),
             turns: VecDeque::new(),
             open: HashSet::new(),
             known: HashMap::new(),
             failing: HashSet::new(),
-        })
+        }
     }
 
     /// Looks which files there are. What cannot be looked at is answered when it begins to be so.

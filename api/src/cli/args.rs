@@ -35,7 +35,7 @@ pub(crate) enum Command {
     Scan(ScanArgs),
     /// Run the service until SIGTERM
     #[command(
-        after_help = "Example:\n  meshwarden serve --data /var/lib/meshwarden --listen 127.0.0.1:8080 --config meshwarden.toml\n\nA listen address outside of this machine needs a token in MESHWARDEN_ADMIN_TOKEN."
+        after_help = "Examples:\n  meshwarden serve --data /var/lib/meshwarden --listen 127.0.0.1:8080 --config meshwarden.toml\n  meshwarden serve --data /var/lib/meshwarden --tail '/var/log/pods/*/istio-proxy/*.log'\n\nA listen address outside of this machine needs a token in MESHWARDEN_ADMIN_TOKEN."
     )]
     Serve(ServeArgs),
     /// Answer one SQL query over files or over a service's folder
@@ -108,6 +108,9 @@ pub(crate) struct ServeArgs {
     /// Where to listen; an address outside of this machine needs MESHWARDEN_ADMIN_TOKEN [example: --listen 0.0.0.0:8080]
     #[arg(long, env = "MESHWARDEN_LISTEN", value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Files to follow, through rotations: * ? [a-z], ** for any folders; may be given again [example: --tail '/var/log/pods/*/istio-proxy/*.log']
+    #[arg(long, env = "MESHWARDEN_TAIL", value_name = "GLOB", value_delimiter = None)]
+    pub(crate) tail: Vec<String>,
     /// Configuration, TOML [example: --config meshwarden.toml]
     #[arg(long, env = "MESHWARDEN_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -54,6 +54,12 @@ pub(crate) enum CliError {
     /// What the journal keeps could not be taken in.
     #[error(transparent)]
     Intake(#[from] crate::intake::IntakeError),
+    /// A pattern of files to follow is none.
+    #[error(transparent)]
+    Tail(#[from] crate::receive::PatternError),
+    /// The positions of files could not be read.
+    #[error(transparent)]
+    Keys(#[from] crate::intake::KeysError),
     /// The journal could not be read.
     #[error(transparent)]
     Journal(ingest::journal::JournalError),

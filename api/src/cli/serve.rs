@@ -1,7 +1,7 @@
 //! `meshwarden serve`: the service, until SIGTERM. Wires core, detection, deliveries and HTTP together.
 //!
 //! ```text
-//!  SIGTERM ─▶ HTTP drains ─▶ rows are written ─▶ last round of detection, bounded ─▶ deliveries under way end ─▶ exit 0
+//!  SIGTERM ─▶ HTTP drains, files are not followed any more ─▶ rows are written ─▶ last round of detection, bounded ─▶ deliveries under way end ─▶ exit 0
 //! ```
 //! What the last round has no time for is looked at after the next start.
 //! A second signal ends at once.
@@ -29,6 +29,7 @@ use crate::feed::CoreFeed;
 use crate::housekeeping::{self, KEEP_OLD_FILES};
 use crate::http::{self, AppState, DeliveryCount, HttpConfig, Metrics, TOKEN_VARIABLE, Token};
 use crate::intake::{Intake, IntakeError};
+use crate::receive::{TailSettings, Tailing};
 use crate::render;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -41,6 +42,7 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
     let local = location.local()?.to_owned();
     let config = args.config.as_deref().map(|file| Config::read(file, &local)).transpose()?.unwrap_or_default();
     let decode = args.decode.options_with(&config.fields)?;
+    let tail = TailSettings::new(if args.tail.is_empty() { &config.tail } else { &args.tail })?;
     let mut http = HttpConfig::new(args.listen.or(config.listen).unwrap_or(DEFAULT_LISTEN));
     http.token = token()?;
     http.max_body_bytes = config.max_body_bytes.unwrap_or(http.max_body_bytes);
@@ -67,7 +69,7 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
     let keep_old_files = config.keep_old_files.unwrap_or(KEEP_OLD_FILES);
     let tidying = tokio::spawn(housekeeping::run(core.clone(), config.retention, keep_old_files, clock.clone()));
     let flush_every = config.flush_every.unwrap_or(FLUSH_EVERY);
-    serve(intake.clone(), clock, http, listener, deliverer.clone(), flush_every).await?;
+    serve(intake.clone(), clock, http, listener, deliverer.clone(), flush_every, tail).await?;
     tidying.abort();
     if let Some(deliverer) = deliverer {
         deliverer.stop().await;
@@ -92,7 +94,8 @@ pub(super) async fn demo(
         Ok(listener) => listener,
         Err(_) => bind(SocketAddr::new(listen.ip(), 0)).await?,
     };
-    serve(Intake::in_memory(core, decode).await?, clock, http, listener, None, FLUSH_EVERY).await
+    serve(Intake::in_memory(core, decode).await?, clock, http, listener, None, FLUSH_EVERY, TailSettings::default())
+        .await
 }
 
 /// What a crash left behind.
@@ -134,12 +137,13 @@ async fn serve(
     listener: TcpListener,
     deliverer: Option<Arc<Deliverer>>,
     flush_every: Duration,
+    tail: TailSettings,
 ) -> Result<(), CliError> {
     let (stop, stopped) = watch::channel(false);
     // before anybody is told that it runs: who was told may end it at once
     tokio::spawn(signals(Signals::caught(), stop));
     let core = intake.core().clone();
-    let detector = Detector::new(intake, clock, Arc::new(Metrics::new()));
+    let detector = Detector::new(intake, clock.clone(), Arc::new(Metrics::new()));
     let drained = Arc::new(tokio::sync::Notify::new());
     let detecting = {
         let drained = drained.clone();
@@ -150,10 +154,14 @@ async fn serve(
     render::say(format_args!(
         "meshwarden: API on http://{address}{guarded} – try http://{address}/api/v1/findings; Ctrl-C ends it"
     ));
+    let tailing = Tailing::start(tail, detector.clone(), clock).await?;
     let finishing = detector.clone();
     let state =
         AppState::new(detector, config).with_deliveries(move || deliverer.as_deref().map(counts).unwrap_or_default());
     let served = http::serve(listener, state, wait(stopped)).await;
+    if let Some(tailing) = tailing {
+        tailing.end().await;
+    }
     // only now can no more rows come in: the last round sees them all, but the rows themselves come first
     finishing.flush().await;
     drained.notify_one();

@@ -22,6 +22,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use ingest::journal::Label;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -183,8 +184,9 @@ async fn accept(
     let place = state.place_to_ingest().await?;
     let received = tokio::time::timeout(config.ingest_timeout, receive::receive(body, encoding, config)).await;
     let pieces = received.map_err(|_| receive::too_slow(config.ingest_timeout))??;
+    let pieces = pieces.into_iter().map(Bytes::from).collect();
     let id = format!("{source}/{}", state.id());
-    let label = Label { received_at, source, id, idempotency: None };
+    let label = Label { received_at, source, id, idempotency: None, position: None };
     let payload = take_in::Sent { label, key, pieces };
     // a task of its own: whoever hangs up from here on has had all of the lines taken in, not some
     let work = tokio::spawn(take_in::take_in(state.clone(), place, payload, params.ack));

@@ -17,6 +17,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use ingest::tail::TailStats;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -29,7 +30,8 @@ use query::Round;
 use super::problem::Problem;
 use super::state::AppState;
 use crate::intake::JournalStats;
-use labels::{ByKind, ByOutcome, ByReason, ByRequest, ByRoute, ByStatus, ByTier};
+use crate::receive::{Receiver, Tally};
+use labels::{ByKind, ByOutcome, ByReason, ByReceiver, ByRequest, ByRoute, ByStatus, ByTier};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -42,6 +44,11 @@ pub struct Metrics {
     rejected: Family<ByReason, Counter>,
     bytes: Counter,
     repeats: Counter,
+    receiver_lines: Family<ByReceiver, Counter>,
+    receiver_bytes: Family<ByReceiver, Counter>,
+    receiver_failures: Family<ByReceiver, Counter>,
+    tail_files: Gauge,
+    tail_behind: Gauge,
     requests: Family<ByRequest, Counter>,
     request_seconds: Family<ByRoute, Histogram, fn() -> Histogram>,
     rounds: Counter,
@@ -93,6 +100,11 @@ impl Metrics {
             rejected: Family::default(),
             bytes: Counter::default(),
             repeats: Counter::default(),
+            receiver_lines: Family::default(),
+            receiver_bytes: Family::default(),
+            receiver_failures: Family::default(),
+            tail_files: Gauge::default(),
+            tail_behind: Gauge::default(),
             requests: Family::default(),
             request_seconds,
             rounds: Counter::default(),
@@ -122,16 +134,30 @@ impl Metrics {
             m.with_extra.clone(),
         );
         registry.register("lines_rejected", "Lines that could not be decoded, by reason", m.rejected.clone());
-        registry.register_with_unit(
-            "ingest",
-            "Bytes taken in over HTTP, after inflating",
-            Unit::Bytes,
-            m.bytes.clone(),
-        );
+        registry.register_with_unit("ingest", "Bytes taken in, after inflating", Unit::Bytes, m.bytes.clone());
         registry.register(
             "ingest_repeats",
             "Payloads that were sent again under their key, and not taken again",
             m.repeats.clone(),
+        );
+        registry.register("receiver_lines", "Lines taken in, rows and rejects, by receiver", m.receiver_lines.clone());
+        registry.register_with_unit(
+            "receiver",
+            "Bytes taken in, after inflating, by receiver",
+            Unit::Bytes,
+            m.receiver_bytes.clone(),
+        );
+        registry.register(
+            "receiver_failures",
+            "What a receiver could not take for now: it is tried again",
+            m.receiver_failures.clone(),
+        );
+        registry.register("tail_files", "Files that are open because something came", m.tail_files.clone());
+        registry.register_with_unit(
+            "tail_behind",
+            "What open files have that is not taken yet",
+            Unit::Bytes,
+            m.tail_behind.clone(),
         );
         registry.register("http_requests", "HTTP requests answered", m.requests.clone());
         registry.register_with_unit(
@@ -184,22 +210,37 @@ impl Metrics {
         );
         registry.register("deliveries", "Deliveries, by sink and outcome", m.deliveries.clone());
         registry.register("build", "The program", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        for receiver in Receiver::ALL {
+            // one that nothing comes from is seen to be silent
+            let by = ByReceiver { receiver: receiver.name() };
+            metrics.receiver_lines.get_or_create(&by).inc_by(0);
+            metrics.receiver_failures.get_or_create(&by).inc_by(0);
+        }
         Self { registry, ..metrics }
     }
 
-    /// A body was taken in: rows, rejects by reason, bytes after inflating.
-    pub(crate) fn ingested<'a>(
-        &self,
-        (accepted, with_extra): (u64, u64),
-        rejected: impl IntoIterator<Item = (&'a str, u64)>,
-        bytes: u64,
-    ) {
-        self.accepted.inc_by(accepted);
-        self.with_extra.inc_by(with_extra);
+    /// A receiver's lines were taken in, of so many bytes, after inflating.
+    pub(crate) fn received(&self, receiver: Receiver, tally: &Tally, bytes: u64) {
+        self.accepted.inc_by(tally.accepted);
+        self.with_extra.inc_by(tally.with_extra);
         self.bytes.inc_by(bytes);
-        for (reason, lines) in rejected {
-            self.rejected.get_or_create(&ByReason { reason: reason.to_owned() }).inc_by(lines);
+        for (reason, lines) in &tally.by_reason {
+            self.rejected.get_or_create(&ByReason { reason: reason.clone() }).inc_by(*lines);
         }
+        let by = ByReceiver { receiver: receiver.name() };
+        self.receiver_lines.get_or_create(&by).inc_by(tally.accepted + tally.rejected);
+        self.receiver_bytes.get_or_create(&by).inc_by(bytes);
+    }
+
+    /// A receiver could not take something, for now.
+    pub(crate) fn receive_failed(&self, receiver: Receiver) {
+        self.receiver_failures.get_or_create(&ByReceiver { receiver: receiver.name() }).inc();
+    }
+
+    /// What is followed of files.
+    pub(crate) fn following(&self, stats: &TailStats) {
+        self.tail_files.set(signed(stats.open));
+        self.tail_behind.set(signed(stats.behind));
     }
 
     /// A body was sent again under its key.

@@ -1,4 +1,5 @@
-//! Which payloads were taken already, by the keys that their senders name: for 24 hours, across any crash.
+//! Which payloads were taken already, by the keys that their senders name: for 24 hours, across any crash. In the same file are the positions of streams
+//! ([`super::positions`]), for what the journal may forget has to be in one place.
 //!
 //! ```text
 //!  claim ─▶ recent (memory) ── there? ─▶ taken, with the same body or another; or on its way: wait
@@ -14,10 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use ingest::journal::Idempotency;
+use ingest::journal::{Idempotency, Position};
 use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::watch;
+
+use super::positions::Positions;
 
 /// The tables. `covered` has one row: every key up to that sequence of the journal is in `keys`.
 const SCHEMA: &str = "
@@ -32,8 +35,16 @@ const SCHEMA: &str = "
         one INTEGER PRIMARY KEY CHECK (one = 1),
         sequence INTEGER NOT NULL
     ) STRICT;
-    PRAGMA user_version = 1;
+    CREATE TABLE IF NOT EXISTS positions (
+        receiver TEXT NOT NULL,
+        stream BLOB NOT NULL,
+        state BLOB NOT NULL,
+        PRIMARY KEY (receiver, stream)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 2;
 ";
+/// The newest version of the tables that is known. The first one had no positions.
+const VERSION: i64 = 2;
 
 /// How long a key is remembered.
 const REMEMBERED: TimeDelta = TimeDelta::hours(24);
@@ -49,6 +60,7 @@ struct Inner {
     // one connection: a write waits for another instead of running into SQLITE_BUSY
     pool: SqlitePool,
     recent: Mutex<HashMap<[u8; 32], Recent>>,
+    positions: Positions,
     /// Something in `recent` changed.
     changed: watch::Sender<()>,
 }
@@ -142,7 +154,7 @@ impl Keys {
         let pool = pool.connect_with(options).await.map_err(wrong)?;
         let version = sqlx::query("PRAGMA user_version").fetch_one(&pool).await.and_then(|row| row.try_get(0));
         let version: i64 = version.map_err(wrong)?;
-        if version > 1 {
+        if version > VERSION {
             return Err(KeysError::Newer { path: path.to_owned(), version });
         }
         sqlx::raw_sql(SCHEMA).execute(&pool).await.map_err(wrong)?;
@@ -151,7 +163,12 @@ impl Keys {
             .execute(&pool)
             .await
             .map_err(wrong)?;
-        Ok(Keys(Arc::new(Inner { pool, recent: Mutex::default(), changed: watch::Sender::new(()) })))
+        Ok(Keys(Arc::new(Inner {
+            pool,
+            recent: Mutex::default(),
+            positions: Positions::default(),
+            changed: watch::Sender::new(()),
+        })))
     }
 
     /// The sequence up to which the database has every key.
@@ -164,6 +181,21 @@ impl Keys {
     pub(super) fn again(&self, idempotency: Idempotency, sequence: u64, at: DateTime<Utc>) {
         let taken = Recent::Taken(TakenAs { body: idempotency.body, sequence, at });
         self.recent().insert(idempotency.key, taken);
+    }
+
+    /// A frame of the journal has this, whether it was written now or is read again.
+    pub(super) fn at(&self, position: Position, sequence: u64) {
+        self.0.positions.at(position, sequence);
+    }
+
+    /// Up to where a receiver's streams were taken: all that it knows.
+    pub(super) async fn positions(&self, receiver: &str) -> Result<Vec<([u8; 16], Vec<u8>)>, KeysError> {
+        Ok(self.0.positions.of(&self.0.pool, receiver).await?)
+    }
+
+    /// Forgets streams that are gone for good.
+    pub(super) async fn forget_streams(&self, receiver: &str, streams: &[[u8; 16]]) -> Result<(), KeysError> {
+        Ok(self.0.positions.forget(&self.0.pool, receiver, streams).await?)
     }
 
     /// Asks for the right to take a payload. Waits while another with the same key is on its way.
@@ -200,7 +232,7 @@ impl Keys {
         Ok(if known.is_remembered(now) { known.claim(&idempotency) } else { Claim::New(claimed) })
     }
 
-    /// Puts the keys of everything up to `covered` into the database: then the journal may forget their frames.
+    /// Puts the keys and positions of everything up to `covered` into the database: then the journal may forget their frames.
     pub(super) async fn keep(&self, covered: u64) -> Result<(), KeysError> {
         let taken: Vec<([u8; 32], TakenAs)> = {
             let recent = self.recent();
@@ -220,6 +252,7 @@ impl Keys {
                 .execute(&mut *transaction)
                 .await?;
         }
+        let written = self.0.positions.write(&mut transaction, covered).await?;
         sqlx::query("UPDATE covered SET sequence = max(sequence, ?1)")
             .bind(covered.cast_signed())
             .execute(&mut *transaction)
@@ -233,6 +266,7 @@ impl Keys {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
+        self.0.positions.written(&written);
         let mut recent = self.recent();
         for (key, taken) in taken {
             // the same key may have been taken again meanwhile, a day later
@@ -382,9 +416,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("idempotency.db");
         let keys = Keys::open(&path, 0).await.unwrap();
-        sqlx::raw_sql("PRAGMA user_version = 2").execute(&keys.0.pool).await.unwrap();
+        sqlx::raw_sql("PRAGMA user_version = 3").execute(&keys.0.pool).await.unwrap();
         drop(keys);
         let error = Keys::open(&path, 0).await.unwrap_err().to_string();
-        assert!(error.contains("has version 2") || error.contains("have version 2"), "{error}");
+        assert!(error.contains("has version 3") || error.contains("have version 3"), "{error}");
     }
 }

@@ -34,6 +34,11 @@ impl Known {
         self.sent.lock().unwrap().extend(ids.iter().cloned());
     }
 
+    /// How many lines are acknowledged.
+    pub(super) fn written(&self) -> usize {
+        self.acknowledged.lock().unwrap().len()
+    }
+
     pub(super) fn acknowledged(&self, ids: &[String]) {
         self.acknowledged.lock().unwrap().extend(ids.iter().cloned());
     }

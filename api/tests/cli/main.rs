@@ -19,6 +19,7 @@ mod shapes;
 mod silenced;
 mod soak;
 mod store;
+mod tail;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -19,6 +19,17 @@ pub struct Idempotency {
     pub body: [u8; 32],
 }
 
+/// Up to where a stream was taken with this payload: a file, a partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// Whose stream it is, as `tail`.
+    pub receiver: String,
+    /// Which.
+    pub stream: [u8; 16],
+    /// What its receiver needs to go on behind it; at most 64 KiB.
+    pub state: Vec<u8>,
+}
+
 /// What belongs to a payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
@@ -30,6 +41,8 @@ pub struct Label {
     pub id: String,
     /// If its sender named one.
     pub idempotency: Option<Idempotency>,
+    /// If it is of a stream that can be read again.
+    pub position: Option<Position>,
 }
 
 impl Label {
@@ -37,18 +50,19 @@ impl Label {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&self.received_at.timestamp_micros().to_le_bytes());
-        match &self.idempotency {
-            None => bytes.push(0),
-            Some(Idempotency { key, body }) => {
-                bytes.push(1);
-                bytes.extend_from_slice(key);
-                bytes.extend_from_slice(body);
-            }
+        bytes.push(u8::from(self.idempotency.is_some()) + 2 * u8::from(self.position.is_some()));
+        if let Some(Idempotency { key, body }) = &self.idempotency {
+            bytes.extend_from_slice(key);
+            bytes.extend_from_slice(body);
+        }
+        if let Some(Position { receiver, stream, state }) = &self.position {
+            put_counted(&mut bytes, receiver.as_bytes());
+            bytes.extend_from_slice(stream);
+            put_counted(&mut bytes, state);
         }
         for text in [&self.source, &self.id] {
             let text = text.get(..text.floor_char_boundary(usize::from(u16::MAX))).unwrap_or_default();
-            bytes.extend_from_slice(&u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());
-            bytes.extend_from_slice(text.as_bytes());
+            put_counted(&mut bytes, text.as_bytes());
         }
         bytes
     }
@@ -61,26 +75,46 @@ impl Label {
         let (received_at, rest) = rest.split_first_chunk::<8>().ok_or(cut)?;
         let received_at =
             DateTime::from_timestamp_micros(i64::from_le_bytes(*received_at)).ok_or("its time is none")?;
-        let (has_key, rest) = rest.split_first().ok_or(cut)?;
-        let (idempotency, rest) = match has_key {
+        let (has, rest) = rest.split_first().ok_or(cut)?;
+        (*has <= 3).then_some(()).ok_or("it has what this version does not know")?;
+        let (idempotency, rest) = match has & 1 {
             0 => (None, rest),
-            1 => {
+            _ => {
                 let (key, rest) = rest.split_first_chunk::<32>().ok_or(cut)?;
                 let (body, rest) = rest.split_first_chunk::<32>().ok_or(cut)?;
                 (Some(Idempotency { key: *key, body: *body }), rest)
             }
-            _ => return Err("its key is none"),
+        };
+        let (position, rest) = match has & 2 {
+            0 => (None, rest),
+            _ => {
+                let (receiver, rest) = text(rest).ok_or(cut)?;
+                let (stream, rest) = rest.split_first_chunk::<16>().ok_or(cut)?;
+                let (state, rest) = counted(rest).ok_or(cut)?;
+                (Some(Position { receiver, stream: *stream, state: state.to_vec() }), rest)
+            }
         };
         let (source, rest) = text(rest).ok_or(cut)?;
         let (id, body) = text(rest).ok_or(cut)?;
-        Ok((Label { received_at, source, id, idempotency }, body))
+        Ok((Label { received_at, source, id, idempotency, position }, body))
     }
 }
 
 fn text(bytes: &[u8]) -> Option<(String, &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<2>()?;
-    let (text, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+    let (text, rest) = counted(bytes)?;
     Some((std::str::from_utf8(text).ok()?.to_owned(), rest))
+}
+
+/// Bytes behind their length; what is beyond 64 KiB is cut off.
+fn put_counted(into: &mut Vec<u8>, bytes: &[u8]) {
+    let bytes = bytes.get(..usize::from(u16::MAX)).unwrap_or(bytes);
+    into.extend_from_slice(&u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_le_bytes());
+    into.extend_from_slice(bytes);
+}
+
+fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<2>()?;
+    rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))
 }
 
 #[cfg(test)]
@@ -96,11 +130,13 @@ mod tests {
             source in "\\PC{0,40}",
             id in "\\PC{0,40}",
             key in prop::option::of(any::<([u8; 32], [u8; 32])>()),
+            at in prop::option::of((any::<[u8; 16]>(), prop::collection::vec(any::<u8>(), 0..40))),
             body in prop::collection::vec(any::<u8>(), 0..40),
         ) {
             let idempotency = key.map(|(key, body)| Idempotency { key, body });
             let received_at = DateTime::from_timestamp_micros(micros).unwrap();
-            let label = Label { received_at, source, id, idempotency };
+            let position = at.map(|(stream, state)| Position { receiver: "tail".to_owned(), stream, state });
+            let label = Label { received_at, source, id, idempotency, position };
             let bytes = [label.encode(), body.clone()].concat();
             prop_assert_eq!(Label::decode(&bytes), Ok((label, body.as_slice())));
         }
@@ -120,6 +156,7 @@ mod tests {
             source: "é".repeat(40_000),
             id: String::new(),
             idempotency: None,
+            position: None,
         };
         let bytes = label.encode();
         assert_eq!(Label::decode(&bytes).unwrap().0.source.len(), 65_534);

@@ -5,8 +5,13 @@ use super::simulated::{Faults, Simulated};
 use super::*;
 
 fn payload(id: &str, body: &str) -> Payload {
-    let label =
-        Label { received_at: DateTime::UNIX_EPOCH, source: "test".to_owned(), id: id.to_owned(), idempotency: None };
+    let label = Label {
+        received_at: DateTime::UNIX_EPOCH,
+        source: "test".to_owned(),
+        id: id.to_owned(),
+        idempotency: None,
+        position: None,
+    };
     let (start, end) = body.split_at(body.len() / 2);
     Payload { label, body: [start.to_owned().into(), end.to_owned().into()].into() }
 }

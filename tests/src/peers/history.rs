@@ -326,6 +326,7 @@ fn fill(data: &Path, bytes: u64) -> Result<u64, PeersError> {
             source: "http".to_owned(),
             id: format!("http/{written}"),
             idempotency: None,
+            position: None,
         };
         let (told, heard) = std::sync::mpsc::channel();
         journal.append(Payload { label, body: Arc::new([Bytes::from(body)]) }, move |kept| {

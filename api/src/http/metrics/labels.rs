@@ -8,6 +8,11 @@ pub(super) struct ByReason {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct ByReceiver {
+    pub(super) receiver: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct ByRequest {
     pub(super) method: String,
     pub(super) route: String,
