@@ -70,7 +70,7 @@ struct Numbers {
 }
 
 enum Request {
-    Append(Payload, Box<dyn FnOnce(Kept) + Send>),
+    Append(Box<Payload>, Box<dyn FnOnce(Kept) + Send>),
     Forget(u64),
 }
 
@@ -111,8 +111,10 @@ impl Journal {
     /// Keeps a payload; `done` hears of it on the journal's thread, and must not take long. Blocks where very many wait.
     pub fn append(&self, payload: Payload, done: impl FnOnce(Kept) + Send + 'static) {
         let Some(requests) = &self.requests else { return done(Err(Arc::new(JournalError::Closed))) };
-        let refused =
-            requests.send(Request::Append(payload, Box::new(done))).err().map(|mpsc::SendError(request)| request);
+        let refused = requests
+            .send(Request::Append(Box::new(payload), Box::new(done)))
+            .err()
+            .map(|mpsc::SendError(request)| request);
         if let Some(Request::Append(_, done)) = refused {
             done(Err(Arc::new(JournalError::Closed)));
         }

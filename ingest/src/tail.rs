@@ -369,8 +369,9 @@ impl Tailer {
         // nobody writes the end of the last line any more
         let (fits, count) = (open.fits, if is_over { open.pending.len() } else { 0 });
         let last = stream.whole(id, count);
+        let is_asleep = fits && idle >= CLOSED_AFTER;
         match read {
-            Read::None if !is_over && !(fits && idle >= CLOSED_AFTER) => {}
+            Read::None if !(is_over || is_asleep) => {}
             Read::Cut => {
                 self.close(id);
                 // another file may have the rest: one that was a copy until now
