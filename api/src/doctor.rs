@@ -5,9 +5,11 @@
 //!                                                                                  ├─▶ Report ─▶ text or JSON
 //!  YAML ─▶ ingest::MeshFormats ─▶ each provider (provider.rs) ─▶ MeshReport ───────┘  (render.rs)
 //!                            └──▶ each Telemetry (telemetry.rs), its filters (filter.rs)
+//!  a service's tables ─▶ what arrived, what is silent, what is rejected (arrivals.rs) ─▶ text or JSON
 //! ```
 //! It reads and says; it changes nothing and asks no cluster.
 
+mod arrivals;
 mod eyes;
 mod filter;
 mod inputs;
@@ -22,6 +24,7 @@ mod wrap;
 
 use serde::Serialize;
 
+pub(crate) use arrivals::{Arrivals, Asked};
 pub(crate) use eyes::{Remedy, queries};
 pub(crate) use inputs::{Kind, kind};
 pub(crate) use log::{LogReport, examine as examine_log};

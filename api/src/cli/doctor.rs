@@ -1,20 +1,51 @@
-//! `meshwarden doctor format`: what a log or a mesh's configuration lets detections see, and what would open their eyes.
+//! `meshwarden doctor format`: what a log or a mesh's configuration lets detections see, and what would open their eyes. `meshwarden doctor ingest`: what
+//! arrives.
 
 use std::path::PathBuf;
 
 use ingest::format::Paths;
+use query::detect::Pack;
+use query::sql::Sql;
 use query::{Core, CoreOptions, Keep};
 
 use super::SharedClock;
-use super::args::{DoctorArgs, DoctorCommand, DoctorFormatArgs, DoctorOutput};
+use super::args::{DoctorArgs, DoctorCommand, DoctorFormatArgs, DoctorOutput, StoreArgs};
 use super::decode::without_line_break;
 use super::error::{CliError, Exit};
-use crate::doctor::{Kind, Remedy, Report, examine_format, examine_log, examine_mesh, kind, nothing, queries, text};
+use super::store::look;
+use crate::doctor::{
+    Arrivals, Asked, Kind, Remedy, Report, examine_format, examine_log, examine_mesh, kind, nothing, queries, text,
+};
 use crate::render;
 
 pub(crate) async fn run(args: DoctorArgs, clock: SharedClock) -> Result<Exit, CliError> {
     match args.command {
         DoctorCommand::Format(args) => format(args, clock).await,
+        DoctorCommand::Ingest(args) => ingest(args, clock).await,
+    }
+}
+
+async fn ingest(args: StoreArgs, clock: SharedClock) -> Result<Exit, CliError> {
+    let (store, journal) = look(&args).await?;
+    let sql = Sql::of_a_table(CoreOptions::default().sql_memory)?;
+    let pack = Pack::built_in(&sql).await;
+    let asked = Asked { store: &store, pack: &pack, sql: &sql, waiting: journal.waiting, now: clock.now() };
+    let arrivals = Arrivals::of(&asked).await?;
+    match args.output {
+        DoctorOutput::Table => render::print(&arrivals.text())?,
+        DoctorOutput::Json => {
+            let mut json = serde_json::to_string_pretty(&arrivals).map_err(render::RowsError::from)?;
+            json.push('\n');
+            render::print(&json)?;
+        }
+    }
+    match arrivals.is_empty() {
+        true => Err(CliError::Nothing(
+            "nothing has arrived yet: is the service running, and does anything send to it or lie under its --tail? A line to try: \
+             curl --data-binary @access.log http://127.0.0.1:8080/api/v1/ingest"
+                .to_owned(),
+        )),
+        false => Ok(Exit::Done),
     }
 }
 

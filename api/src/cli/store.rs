@@ -22,10 +22,10 @@ use crate::render;
 
 /// What the journal holds.
 #[derive(Serialize)]
-struct JournalState {
+pub(super) struct JournalState {
     bytes: u64,
     /// Payloads that are not in the tables on disk yet.
-    waiting: u64,
+    pub(super) waiting: u64,
     torn_bytes: u64,
     damaged: Vec<String>,
     missing: Vec<String>,
@@ -149,7 +149,7 @@ async fn verify(args: &StoreArgs) -> Result<Exit, CliError> {
 }
 
 /// Tables and journal, which a service may go on writing meanwhile.
-async fn look(args: &StoreArgs) -> Result<(Store, JournalState), CliError> {
+pub(super) async fn look(args: &StoreArgs) -> Result<(Store, JournalState), CliError> {
     let location = args.location()?;
     let journal = location.local().ok().map(intake::journal_folder).filter(|folder| folder.is_dir());
     let mut tries = 0;

@@ -4,6 +4,7 @@
 // the figures of a run
 #![allow(clippy::print_stdout)]
 
+mod arrivals;
 mod bucket;
 mod client;
 mod crash;
