@@ -21,7 +21,8 @@
 //! was written since it was read last, a tenth of a second before. A link is looked at once a second: where it may lead elsewhere twice within
 //! that, or while nobody looks, a pattern has to fit the files that it leads to; and where a log may be rotated twice, the rotated files.
 //!
-//! Memory: for each open file its last record as long as it is not whole, 16 MiB at most, and 4 MiB while it is read.
+//! Memory: for each open file its last record as long as it is not whole, 16 MiB at most, and 4 MiB while it is read. At most 512 files are open; where more are
+//! written at the same time, some wait.
 
 mod cut;
 mod file;
@@ -47,6 +48,11 @@ const RENAMED_AFTER: Duration = Duration::from_secs(600);
 const LOOKED_FOR: Duration = Duration::from_secs(600);
 /// A stream is remembered as long as a file of it is there, and a day.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
+/// Files that are open at a time, at most: what is beyond waits for others to be closed. Processes have 1024 where nobody says otherwise.
+const MOST_OPEN: usize = 512;
+/// Where more than half of that are open, a file is closed when nothing came for so long.
+const CLOSED_AFTER_IF_MANY: Duration = Duration::from_secs(1);
 
 /// What a stream is called, for as long as it is remembered. Nothing can be read from it.
 pub type StreamId = [u8; 16];
@@ -278,7 +284,10 @@ impl Tailer {
         let failed = |source| TailError { path: path.to_owned(), source };
         let seen = Seen::of(&std::fs::metadata(path).map_err(failed)?);
         let as_known = |known: &Known| known.seen == seen && (only == Only::Known || known.stream.is_some());
-        if self.open.contains(&seen.inode) || self.known.get(&seen.inode).is_some_and(as_known) {
+        if self.open.contains(&seen.inode)
+            || self.open.len() >= MOST_OPEN
+            || self.known.get(&seen.inode).is_some_and(as_known)
+        {
             return Ok(());
         }
         let Some((mut source, seen)) = Source::open(path).map_err(failed)? else { return Ok(()) };
@@ -290,9 +299,9 @@ impl Tailer {
             // too little to tell
             return Ok(());
         }
-        let mut taken_by = None;
+        let (mut taken_by, mut starts) = (None, Starts::of(&start));
         for (id, stream) in &self.streams {
-            match whose(stream, &mut source, &start).map_err(failed)? {
+            match whose(stream, &mut source, &mut starts).map_err(failed)? {
                 Whose::Others => {}
                 Whose::NotYet => return Ok(()),
                 Whose::Copy => {
@@ -369,7 +378,9 @@ impl Tailer {
         // nobody writes the end of the last line any more
         let (fits, count) = (open.fits, if is_over { open.pending.len() } else { 0 });
         let last = stream.whole(id, count);
-        let is_asleep = fits && idle >= CLOSED_AFTER;
+        // to half of what may be open, so that not each look waits for the next one
+        let many = self.open.len() > MOST_OPEN / 2;
+        let is_asleep = fits && idle >= if many { CLOSED_AFTER_IF_MANY } else { CLOSED_AFTER };
         match read {
             Read::None if !(is_over || is_asleep) => {}
             Read::Cut => {
@@ -432,13 +443,31 @@ enum Whose {
     NotYet,
 }
 
-fn whose(stream: &Stream, source: &mut Source, start: &[u8]) -> std::io::Result<Whose> {
-    let Mark { offset, start: its_start, end, .. } = &stream.mark;
+/// A file's first kilobyte, and the prints of its first bytes: many streams are compared with it, and each print is made once.
+struct Starts<'s> {
+    bytes: &'s [u8],
+    prints: HashMap<u16, Option<Print>>,
+}
+
+impl<'s> Starts<'s> {
+    fn of(bytes: &'s [u8]) -> Self {
+        Self { bytes, prints: HashMap::new() }
+    }
+
+    fn with(&mut self, other: &Print) -> bool {
+        let bytes = self.bytes;
+        let of_length = |length: u16| bytes.get(..usize::from(length)).map(Print::of_start);
+        *self.prints.entry(other.length).or_insert_with(|| of_length(other.length)) == Some(*other)
+    }
+}
+
+fn whose(stream: &Stream, source: &mut Source, starts: &mut Starts<'_>) -> std::io::Result<Whose> {
+    let Mark { offset, start, end, .. } = &stream.mark;
     if *offset == 0 {
-        let same = |open: &Open| open.start.iter().zip(start).all(|(one, other)| one == other);
+        let same = |open: &Open| open.start.iter().zip(starts.bytes).all(|(one, other)| one == other);
         return Ok(if stream.open.as_ref().is_some_and(same) { Whose::NotYet } else { Whose::Others });
     }
-    if !its_start.starts(start) {
+    if !starts.with(start) {
         return Ok(Whose::Others);
     }
     Ok(match (source.before(*offset)?, &stream.open) {

@@ -253,6 +253,26 @@ fn files_that_share_nothing_but_their_start() {
 }
 
 #[test]
+fn more_files_than_may_be_open() {
+    let mut followed = Followed::new("*.log");
+    let files = MOST_OPEN as u32 + 100;
+    for file in 0..files {
+        followed.write(&format!("{file}.log"), &lines(10 * file, 10 * file + 2));
+    }
+    followed.look();
+    assert_eq!(followed.tailer.stats().open, MOST_OPEN as u64);
+    for _ in 0..3 {
+        followed.later(CLOSED_AFTER_IF_MANY);
+        followed.look();
+    }
+    assert_eq!(followed.taken.len(), lines(0, 2 * files).len());
+    // what was closed is read on
+    followed.write("0.log", &lines(2, 3));
+    followed.later(CLOSED_AFTER);
+    assert_eq!(followed.look() + &followed.look(), lines(2, 3));
+}
+
+#[test]
 fn what_cannot_be_followed_is_said_once() {
     let mut followed = Followed::new("*");
     fs::create_dir(followed.path("folder")).unwrap();
