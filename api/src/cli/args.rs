@@ -209,7 +209,7 @@ pub(crate) enum DoctorCommand {
     #[command(
         after_help = "Examples:\n  meshwarden doctor format access.log old.log.gz\n  kubectl logs deploy/orders -c istio-proxy | meshwarden doctor format -\n  meshwarden doctor format mesh-config.yaml telemetry.yaml\n  kubectl get configmap istio -n istio-system -o yaml | meshwarden doctor format -\n\nA file is a configuration if it ends in .yaml or .yml or begins like one, and a log otherwise."
     )]
-    Format(DoctorFormatArgs),
+    Format(Box<DoctorFormatArgs>),
     /// Say what arrived from whom in the last hour, what is silent, what is rejected and why, as far as it is on disk; a service may be running
     #[command(
         after_help = "Example:\n  meshwarden doctor ingest --data /var/lib/meshwarden\n\nExit code 3: nothing has arrived yet."

@@ -20,7 +20,7 @@ use crate::render;
 
 pub(crate) async fn run(args: DoctorArgs, clock: SharedClock) -> Result<Exit, CliError> {
     match args.command {
-        DoctorCommand::Format(args) => format(args, clock).await,
+        DoctorCommand::Format(args) => format(*args, clock).await,
         DoctorCommand::Ingest(args) => ingest(args, clock).await,
     }
 }
