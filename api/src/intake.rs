@@ -12,7 +12,6 @@
 
 mod keys;
 mod positions;
-mod replay;
 mod room;
 mod source;
 mod turns;
@@ -24,13 +23,13 @@ use bytes::Bytes;
 use ingest::crash;
 use ingest::journal::{Idempotency, Journal, JournalError, Kept, Label, Payload, Recovery};
 use ingest::{AccessLogBatch, DecodeOptions, Decoder};
+use query::store::Flushed;
 use query::{Core, CoreError};
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
 pub use keys::KeysError;
 use keys::{Claim, Claimed, Keys};
-use replay::Replay;
 use room::Room;
 use turns::{Turn, Turns};
 
@@ -156,19 +155,35 @@ impl Intake {
         let flushed = core.store().flushed();
         let (folder, keys) = (journal_folder(data), Keys::open(&data.join(KEYS), flushed).await?);
         let covered = keys.covered().await?.min(flushed);
-        let (mut replay, known) = (Replay::new(core.clone(), decode.clone()), keys.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let (into, options, known) = (core.clone(), decode.clone(), keys.clone());
         let opening = tokio::task::spawn_blocking(move || {
-            let opened = Journal::open(&folder, covered, flushed, &mut |sequence, label, body| {
+            let mut flushing: Option<tokio::task::JoinHandle<Result<Flushed, CoreError>>> = None;
+            Journal::open(&folder, covered, flushed, &mut |sequence, label, body| {
                 if let Some(idempotency) = label.idempotency {
                     known.again(idempotency, sequence, label.received_at);
                 }
                 if let Some(position) = &label.position {
                     known.at(position.clone(), sequence);
                 }
-                if sequence <= flushed { Ok(()) } else { replay.frame(sequence, label, body) }
-            })?;
-            replay.end()?;
-            Ok::<_, JournalError>(opened)
+                if sequence <= flushed {
+                    return Ok(());
+                }
+                let batches = decoded(&options, label, [body].into_iter());
+                let taken = runtime.block_on(async {
+                    into.append_at(sequence, &batches).await?;
+                    if into.store().wants_flush() {
+                        // it goes on beside what is read next; the one before has to be through: what waits in memory is bounded
+                        let core = into.clone();
+                        let next = tokio::spawn(async move { core.flush().await });
+                        if let Some(before) = flushing.replace(next) {
+                            before.await??;
+                        }
+                    }
+                    Ok::<_, IntakeError>(())
+                });
+                taken.map_err(|error| JournalError::NotTaken(Box::new(error)))
+            })
         });
         let (journal, recovery) = opening.await?.map_err(Arc::new)?;
         crash::at("journal", "replayed");

@@ -352,13 +352,8 @@ impl Store {
     /// Whether so much is in memory, a flush that is running included, that who brings more should wait for it.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        self.bytes_in_memory() >= (self.options.flush_bytes as u64).saturating_mul(CROWDED)
-    }
-
-    /// Memory that rows hold, bytes, those that a flush is about to let go of included.
-    #[must_use]
-    pub fn bytes_in_memory(&self) -> u64 {
-        self.read().hot_bytes()
+        let bytes = self.read().hot_bytes();
+        bytes >= (self.options.flush_bytes as u64).saturating_mul(CROWDED)
     }
 
     /// What the store holds.
