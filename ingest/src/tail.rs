@@ -9,11 +9,13 @@
 //!
 //! | rotation | the stream |
 //! |---|---|
-//! | rename, a new file in its place | is read to its end where it is, by the file that is open; after a restart the file is found again by its bytes |
+//! | rename, a new file in its place | is read to its end where it is, by the file that is open; if it slept, and after a restart, the file is found again by its bytes |
 //! | copy, then truncate | goes on in the copy, if it has more; the truncated file is a new stream |
 //! | compressed afterwards | goes on in the compressed file, if it has more |
-//! | a symbolic link that leads elsewhere | is read to its end; where the link leads now is a new stream |
+//! | a symbolic link that leads elsewhere | is read to its end by the file that is open; where the link leads now is a new stream |
 //! | removed, and its inode used again | is read to its end by the file that is open; the other file is a new stream |
+//!
+//! A file to which nothing came for a minute is closed, and **sleeps** until a look sees that it grew.
 //!
 //! Files beside those that a pattern fits, whose names go on with `.` or `-`, are looked at as well for the rest of a stream that lost its file. A copy of
 //! what was read is not read again: a file counts as a copy if its first kilobyte and the kilobyte before the place up to which the stream was taken are
@@ -46,8 +48,8 @@ const UNLINKED_AFTER: Duration = Duration::from_secs(10);
 const RENAMED_AFTER: Duration = Duration::from_secs(600);
 /// For so long the rest of a stream that lost its file is looked for beside it.
 const LOOKED_FOR: Duration = Duration::from_secs(600);
-/// A stream is remembered as long as a file of it is there, and a day.
-const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+/// A stream is remembered as long as a file of it is seen, and so much longer: rotated files that no pattern fits are kept for weeks.
+const REMEMBERED: Duration = Duration::from_secs(60 * 24 * 3600);
 
 /// Files that are open at a time, at most: what is beyond waits for others to be closed. Processes have 1024 where nobody says otherwise.
 const MOST_OPEN: usize = 512;
@@ -137,6 +139,8 @@ struct Known {
     seen: Seen,
     /// Whose bytes it has.
     stream: Option<StreamId>,
+    /// A pattern fits it, or did.
+    fits: bool,
 }
 
 /// Which files are considered.
@@ -176,6 +180,10 @@ impl Tailer {
         let mut failed = Vec::new();
         let fitting = self.fitting();
         let fit: HashSet<Inode> = fitting.iter().map(|(inode, _)| *inode).collect();
+        // a file that slept and has another name now, or none: what came meanwhile may be found beside it
+        let slept = self.known.iter().filter(|(inode, known)| known.fits && !fit.contains(*inode));
+        let slept: Vec<StreamId> = slept.filter_map(|(_, known)| known.stream).collect();
+        slept.into_iter().for_each(|id| self.lost(id, now));
         let family = self.family(now);
         for open in self.streams.values_mut().filter_map(|stream| stream.open.as_mut()) {
             open.fits = fit.contains(&open.inode);
@@ -184,10 +192,10 @@ impl Tailer {
         self.known.retain(|inode, _| there.contains(inode));
         // the rest of what was begun goes before what is new: what is a copy is known then
         for (_, path) in family {
-            failed.extend(self.consider(&path, Only::Known).err());
+            failed.extend(self.consider(&path, Only::Known, now).err());
         }
         for (_, path) in fitting {
-            failed.extend(self.consider(&path, Only::All).err());
+            failed.extend(self.consider(&path, Only::All, now).err());
         }
         // who removes a file between the listing and the look breaks nothing
         failed.retain(|failure| failure.source.kind() != std::io::ErrorKind::NotFound);
@@ -212,7 +220,7 @@ impl Tailer {
         None
     }
 
-    /// Streams of which no file was there for a day: their states need not be kept any more.
+    /// Streams of which no file was seen for 60 days: their states need not be kept any more.
     pub fn forget(&mut self, now: Instant) -> Vec<StreamId> {
         let of_known: HashSet<StreamId> = self.known.values().filter_map(|known| known.stream).collect();
         let mut gone = Vec::new();
@@ -280,7 +288,7 @@ impl Tailer {
     }
 
     /// Opens a file if it has something that is not read yet.
-    fn consider(&mut self, path: &Path, only: Only) -> Result<(), TailError> {
+    fn consider(&mut self, path: &Path, only: Only, now: Instant) -> Result<(), TailError> {
         let failed = |source| TailError { path: path.to_owned(), source };
         let seen = Seen::of(&std::fs::metadata(path).map_err(failed)?);
         let as_known = |known: &Known| known.seen == seen && (only == Only::Known || known.stream.is_some());
@@ -299,13 +307,19 @@ impl Tailer {
             // too little to tell
             return Ok(());
         }
+        let fits = only == Only::All;
         let (mut taken_by, mut starts) = (None, Starts::of(&start));
         for (id, stream) in &self.streams {
             match whose(stream, &mut source, &mut starts).map_err(failed)? {
                 Whose::Others => {}
                 Whose::NotYet => return Ok(()),
                 Whose::Copy => {
-                    self.known.insert(seen.inode, Known { seen, stream: Some(*id) });
+                    self.known.insert(seen.inode, Known { seen, stream: Some(*id), fits });
+                    return Ok(());
+                }
+                // nothing more than what was taken: it is looked at again when it grows
+                Whose::Rest(_) if !source.is_compressed() && seen.size == stream.mark.offset => {
+                    self.known.insert(seen.inode, Known { seen, stream: Some(*id), fits });
                     return Ok(());
                 }
                 Whose::Rest(before) => {
@@ -315,7 +329,7 @@ impl Tailer {
             }
         }
         if taken_by.is_none() && only == Only::Known {
-            self.known.insert(seen.inode, Known { seen, stream: None });
+            self.known.insert(seen.inode, Known { seen, stream: None, fits });
             return Ok(());
         }
         let (id, before) = taken_by.unwrap_or_else(|| (new_id(), Vec::new()));
@@ -332,16 +346,20 @@ impl Tailer {
         stream.open = Some(Open {
             source,
             inode: seen.inode,
-            fits: only == Only::All,
+            fits,
             first: start.get(..taken.min(start.len())).unwrap_or_default().to_vec(),
             start,
             before,
             pending: Vec::new(),
             idle_since: None,
         });
-        self.known.remove(&seen.inode);
         self.open.insert(seen.inode);
         self.turns.push_back(id);
+        // the file of another stream, cut while it slept: a copy may have its rest
+        if let Some(other) = self.known.remove(&seen.inode).and_then(|known| known.stream).filter(|other| *other != id)
+        {
+            self.lost(other, now);
+        }
         Ok(())
     }
 
@@ -355,11 +373,18 @@ impl Tailer {
         let seen = open.source.seen();
         let (at, mut before) = (stream.mark.offset + open.pending.len() as u64, open.before.clone());
         keep_last(&mut before, &open.pending);
-        let read = seen.and_then(|seen| Ok((seen, open.source.read(at, &before, &mut open.pending)?)));
-        let (seen, read) = match read {
-            Ok(read) => read,
-            Err(error) => {
+        let fits = open.fits;
+        let (seen, read) = match (seen, open.source.read(at, &before, &mut open.pending)) {
+            (Ok(seen), Ok(read)) => (seen, read),
+            (Ok(seen), Err(error)) => {
                 self.close(id);
+                // until it is another
+                self.known.insert(seen.inode, Known { seen, stream: Some(id), fits });
+                return Err(failed(error));
+            }
+            (Err(error), _) => {
+                self.close(id);
+                self.lost(id, now);
                 return Err(failed(error));
             }
         };
@@ -376,22 +401,23 @@ impl Tailer {
             Read::Some | Read::Cut | Read::Unfinished => false,
         };
         // nobody writes the end of the last line any more
-        let (fits, count) = (open.fits, if is_over { open.pending.len() } else { 0 });
+        let (begun, count) = (!open.pending.is_empty(), if is_over { open.pending.len() } else { 0 });
         let last = stream.whole(id, count);
         // to half of what may be open, so that not each look waits for the next one
         let many = self.open.len() > MOST_OPEN / 2;
-        let is_asleep = fits && idle >= if many { CLOSED_AFTER_IF_MANY } else { CLOSED_AFTER };
+        // the end of a line that was begun may come when nobody can find the file
+        let is_asleep = fits && !begun && idle >= if many { CLOSED_AFTER_IF_MANY } else { CLOSED_AFTER };
         match read {
             Read::None if !(is_over || is_asleep) => {}
             Read::Cut => {
                 self.close(id);
-                // another file may have the rest: one that was a copy until now
-                self.known.retain(|_, known| known.stream != Some(id));
                 self.lost(id, now);
             }
             Read::Some | Read::None | Read::End | Read::Unfinished => {
                 self.close(id);
-                self.known.insert(seen.inode, Known { seen, stream: Some(id) });
+                // copies may have grown meanwhile
+                self.known.retain(|_, known| known.stream != Some(id));
+                self.known.insert(seen.inode, Known { seen, stream: Some(id), fits });
             }
         }
         Ok(last)
@@ -408,9 +434,11 @@ impl Tailer {
         }
     }
 
+    /// A stream has no file any more, unless it has one that is open: its rest is looked for in others, those that were copies until now included.
     fn lost(&mut self, id: StreamId, now: Instant) {
-        if let Some(stream) = self.streams.get_mut(&id) {
+        if let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.open.is_none()) {
             stream.lost_until = Some(now + LOOKED_FOR);
+            self.known.retain(|_, known| known.stream != Some(id));
         }
     }
 }

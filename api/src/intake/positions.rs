@@ -86,15 +86,16 @@ impl Positions {
     }
 
     pub(super) async fn forget(&self, pool: &SqlitePool, receiver: &str, streams: &[[u8; 16]]) -> sqlx::Result<()> {
+        let mut transaction = pool.begin().await?;
         for stream in streams {
             self.recent().remove(&(receiver.to_owned(), *stream));
             sqlx::query("DELETE FROM positions WHERE receiver = ?1 AND stream = ?2")
                 .bind(receiver)
                 .bind(stream.as_slice())
-                .execute(pool)
+                .execute(&mut *transaction)
                 .await?;
         }
-        Ok(())
+        transaction.commit().await
     }
 
     fn recent(&self) -> MutexGuard<'_, HashMap<Stream, At>> {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use glob::Pattern;
+use glob::{MatchOptions, Pattern};
 use ingest::journal::{Label, Position};
 use ingest::tail::{Chunk, Tailer};
 use tokio::sync::{Semaphore, watch};
@@ -54,7 +54,12 @@ impl TailSettings {
     /// If one is no pattern.
     pub(crate) fn new(patterns: &[String]) -> Result<Self, PatternError> {
         let checked = |pattern: &String| {
-            Pattern::new(pattern).map_err(|source| PatternError { pattern: pattern.clone(), source })
+            let wrong = |source| PatternError { pattern: pattern.clone(), source };
+            Pattern::new(pattern).map_err(wrong)?;
+            // what is remembered of a file has to be true in another working directory, too
+            let here = std::env::current_dir().ok().filter(|_| !pattern.starts_with('/'));
+            let here = here.map(|here| format!("{}/", Pattern::escape(&here.to_string_lossy())));
+            Pattern::new(&(here.unwrap_or_default() + pattern)).map_err(wrong)
         };
         patterns.iter().map(checked).collect::<Result<_, _>>().map(Self)
     }
@@ -119,7 +124,8 @@ impl Following {
             };
             tailer = back;
             if looks {
-                look_at = now + LOOK_EVERY;
+                // a look that takes long is no reason to look again at once
+                look_at = Instant::now() + LOOK_EVERY;
             }
             for failed in failed {
                 self.failed(&failed);
@@ -180,7 +186,8 @@ impl Following {
     fn label(&self, chunk: &Chunk) -> Label {
         let Chunk { stream, path, offset, state, .. } = chunk;
         // patterns, not paths: there are few of them, also where pods come and go
-        let source = self.patterns.iter().find(|pattern| pattern.matches_path(path)).map(Pattern::as_str);
+        let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+        let source = self.patterns.iter().find(|pattern| pattern.matches_path_with(path, options)).map(Pattern::as_str);
         let short: String = stream.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
         Label {
             received_at: self.clock.now(),

@@ -11,8 +11,8 @@ use crate::inflate::{InflateError, Inflater};
 
 /// Bytes that are read at a time.
 pub(super) const AT_ONCE: usize = 4 << 20;
-/// Compressed bytes that are inflated at a time: they become 4 MiB at most.
-const INFLATED_AT_ONCE: usize = 4 << 10;
+/// Compressed bytes that are inflated at a time: gzip makes 1 MiB of them at most, zstd (blocks of one byte) 32 MiB.
+const INFLATED_AT_ONCE: usize = 1 << 10;
 
 /// Which file it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,6 +78,8 @@ struct Compressed {
     at: u64,
     /// The last kilobyte before that.
     before: Vec<u8>,
+    /// What is wrong with what comes after `ready`.
+    failed: Option<io::Error>,
 }
 
 impl Source {
@@ -156,10 +158,22 @@ impl Source {
             into.extend_from_slice(next);
             return Ok(if next.is_empty() { Read::None } else { Read::Some });
         };
-        if compressed.ready.is_empty() && !compressed.inflate(&self.file)? {
-            return Ok(compressed.end);
+        if compressed.ready.is_empty() {
+            if let Some(error) = compressed.failed.take() {
+                return Err(error);
+            }
+            if !compressed.inflate(&self.file)? {
+                return Ok(compressed.end);
+            }
         }
-        while compressed.ready.len() < AT_ONCE && compressed.inflate(&self.file)? {}
+        while compressed.ready.len() < AT_ONCE && compressed.failed.is_none() {
+            match compressed.inflate(&self.file) {
+                Ok(true) => {}
+                Ok(false) => break,
+                // what came before is good as far as it goes
+                Err(error) => compressed.failed = Some(error),
+            }
+        }
         compressed.take(compressed.ready.len(), into);
         Ok(Read::Some)
     }
@@ -174,6 +188,7 @@ impl Compressed {
             ready: Vec::new(),
             at: 0,
             before: Vec::new(),
+            failed: None,
         }
     }
 
@@ -192,7 +207,14 @@ impl Compressed {
             match inflated {
                 Ok(()) => self.end = Read::End,
                 Err(InflateError::Truncated { .. }) => self.end = Read::Unfinished,
-                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                Err(error) => {
+                    let error = io::Error::new(io::ErrorKind::InvalidData, error);
+                    self.inflater = None;
+                    if self.ready.len() == begun {
+                        return Err(error);
+                    }
+                    self.failed = Some(error);
+                }
             }
             if self.ready.len() > begun {
                 return Ok(true);
@@ -204,7 +226,8 @@ impl Compressed {
     /// Hands out bytes that are ready.
     fn take(&mut self, count: usize, into: &mut Vec<u8>) {
         let from = into.len();
-        into.extend(self.ready.drain(..count));
+        let rest = self.ready.split_off(count.min(self.ready.len()));
+        into.extend(std::mem::replace(&mut self.ready, rest));
         self.at += count as u64;
         keep_last(&mut self.before, into.get(from..).unwrap_or_default());
     }

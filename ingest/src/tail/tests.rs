@@ -97,9 +97,10 @@ fn whole_lines_come_once_also_after_a_restart() {
     followed.restart();
     assert_eq!(followed.look(), "");
     followed.write("a.log", &lines(5, 100));
-    assert_eq!(followed.take(), lines(5, 100));
+    assert_eq!(followed.look(), lines(5, 100));
+    // what has nothing more is not opened
     let stats = followed.tailer.stats();
-    assert_eq!((stats.open, stats.streams, stats.behind), (2, 2, 0));
+    assert_eq!((stats.open, stats.streams, stats.behind), (1, 2, 0));
 }
 
 /// Each kind of rotation: while it runs, and while it does not.
@@ -129,11 +130,15 @@ fn a_rotation_loses_nothing_and_brings_nothing_twice() {
         [("rename", rename), ("copytruncate", copy_truncate), ("gzip", compress), ("zstd", compress_zstd)];
     for (name, rotate) in rotations {
         for pattern in ["a.log", "a.log*", "*"] {
-            for (running, taken_before) in [(true, 40), (false, 40), (false, 3), (true, 3)] {
-                let what = format!("{name}, {pattern}, running: {running}, {taken_before} lines taken before");
+            for (running, taken_before, slept) in
+                [(true, 40, 0), (false, 40, 0), (false, 3, 0), (true, 3, 0), (true, 40, 61), (true, 3, 61)]
+            {
+                let what = format!("{name}, {pattern}, running: {running}, {taken_before} lines, then {slept} s");
                 let mut followed = Followed::new(pattern);
                 followed.write("a.log", &lines(0, taken_before));
                 assert_eq!(followed.look(), lines(0, taken_before), "{what}");
+                followed.later(Duration::from_secs(slept));
+                assert_eq!(followed.take(), "", "{what}");
                 // not seen before the rotation
                 followed.write("a.log", &lines(taken_before, 60));
                 rotate(&followed);
@@ -284,19 +289,63 @@ fn what_cannot_be_followed_is_said_once() {
 }
 
 #[test]
-fn a_stream_without_files_is_forgotten_after_a_day() {
+fn a_stream_without_files_is_forgotten_in_the_end() {
     let mut followed = Followed::new("*");
     followed.write("a", &lines(0, 5));
     followed.write("b", &lines(5, 9));
     followed.look();
     fs::remove_file(followed.path("a")).unwrap();
     let mut gone = Vec::new();
-    for _ in 0..3000 {
-        followed.later(Duration::from_secs(60));
+    for _ in 0..300 {
+        followed.later(REMEMBERED / 200);
         followed.look();
         gone.extend(followed.tailer.forget(followed.now));
     }
     assert_eq!((gone.len(), followed.tailer.stats().streams), (1, 1));
+}
+
+#[test]
+fn of_a_damaged_file_what_is_good_comes_and_the_rest_is_said_once() {
+    let mut followed = Followed::new("*.gz");
+    followed.write("a.log", &lines(0, 50));
+    let mut gzip = followed.gzip("a.log");
+    let checksum = gzip.len() - 8;
+    gzip[checksum] ^= 1;
+    fs::write(followed.path("a.gz"), &gzip).unwrap();
+    assert!(followed.tailer.look(followed.now).is_empty());
+    let (mut came, mut failed) = (Vec::new(), 0);
+    for _ in 0..5 {
+        assert!(followed.tailer.look(followed.now).is_empty());
+        while let Some(next) = followed.tailer.next(followed.now) {
+            match next {
+                Ok(chunk) => came.extend(chunk.bytes),
+                Err(_) => failed += 1,
+            }
+        }
+        followed.later(Duration::from_secs(1));
+    }
+    assert_eq!((String::from_utf8(came).unwrap(), failed), (lines(0, 50), 1));
+}
+
+/// A copy beside a log that sleeps: whichever of them is written next is read on.
+#[test]
+fn a_copy_does_not_hide_what_is_written_to_the_log() {
+    let mut followed = Followed::new("a.log*");
+    followed.write("a.log", &lines(0, 30));
+    assert_eq!(followed.look(), lines(0, 30));
+    followed.later(CLOSED_AFTER);
+    assert_eq!(followed.take(), "");
+    fs::copy(followed.path("a.log"), followed.path("a.log.bak")).unwrap();
+    assert_eq!(followed.look(), "");
+    for from in [30, 40, 50] {
+        followed.write("a.log", &lines(from, from + 10));
+        let mut came = String::new();
+        for _ in 0..3 {
+            came += &followed.look();
+            followed.later(CLOSED_AFTER);
+        }
+        assert_eq!(came, lines(from, from + 10));
+    }
 }
 
 /// What happens to a file.
