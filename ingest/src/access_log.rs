@@ -132,6 +132,9 @@ fn decode_any(
     for (key, name) in node.names() {
         fields.add(key, name);
     }
+    for (name, json) in &node.rest {
+        fields.keep(Cow::Borrowed(name), Cow::Borrowed(json));
+    }
     let format = fields.told().format;
     derive(fields, context, row)?;
     Ok(format)
@@ -158,8 +161,13 @@ fn ztunnel_line(
     let mut values = Row::new();
     let mut carried = ztunnel::decode(line, context, &mut values)?;
     for (key, name) in node.names() {
+        let column = match key {
+            Key::PodName => Col::NodePod,
+            Key::PodNamespace => Col::NodeNamespace,
+            // it says itself what it knows
+            _ => continue,
+        };
         carried = carried.with(key);
-        let column = if key == Key::PodName { Col::NodePod } else { Col::NodeNamespace };
         values.set_text(column, Some(name));
     }
     row(&values, &Derived { carried, taken: KeySet::EMPTY, reporter: Some(Reporter::Ztunnel), direction: None });

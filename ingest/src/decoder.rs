@@ -51,7 +51,8 @@ fn longest_line(options: &DecodeOptions) -> usize {
 /// No envelope says who logged the line.
 /// Stands for the bytes of a reject that may hold a secret anywhere.
 const HIDDEN: &str = "[redacted: a configured format logs secrets, and where they stand in this line is not known]";
-static NOBODY: Node<'static> = Node { pod: None, namespace: None, container: None, host: None };
+static NOBODY: Node<'static> =
+    Node { pod: None, namespace: None, container: None, host: None, beside: Vec::new(), rest: Vec::new() };
 
 /// Decodes the lines of one input.
 #[derive(Debug)]
@@ -317,7 +318,7 @@ impl Assembly {
         node: &'a Node<'_>,
         slots: &mut Slots<'a>,
     ) -> Option<LineFormat> {
-        let Fast { shapes, texts, edges, scratch } = self.fast.as_mut()?;
+        let Fast { shapes, texts, edges, scratch } = self.fast.as_mut().filter(|_| node.rest.is_empty())?;
         let (whole, line) = (access_log::untrimmed(line), access_log::trimmed(line));
         slots.clear();
         let options = self.options.as_ref();

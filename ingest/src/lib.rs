@@ -45,6 +45,7 @@ pub mod mesh_config;
 mod operator;
 mod options;
 mod parts;
+pub mod protocol;
 mod rbac;
 mod redact;
 mod reject;

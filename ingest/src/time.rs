@@ -57,6 +57,39 @@ pub(crate) fn utc(text: &[u8]) -> Option<i64> {
     Some(((since * 24 + hour) * 60 + minute) * 60_000_000 + second * 1_000_000 + decimals)
 }
 
+/// The form that [`utc`] reads, with six decimals. `None`: not of the years 1970 to 9999.
+pub(crate) fn written(micros: i64) -> Option<[u8; 27]> {
+    if !(0..=LAST).contains(&micros) {
+        return None;
+    }
+    let (seconds, decimals) = (micros / 1_000_000, micros % 1_000_000);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // the inverse of what `utc` does: in years that begin in March, of 400-year eras
+    let since = days + 719_468;
+    let (era, of_era) = (since / 146_097, since % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march + 2) / 5 + 1;
+    let month = if march < 10 { march + 3 } else { march - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let mut put = |from: usize, to: usize, mut number: i64| {
+        for digit in text.get_mut(from..to).into_iter().flatten().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+    };
+    put(0, 4, year);
+    put(5, 7, month);
+    put(8, 10, day);
+    put(11, 13, second / 3600);
+    put(14, 16, second / 60 % 60);
+    put(17, 19, second % 60);
+    put(20, 26, decimals);
+    Some(text)
+}
+
 /// When a line was written that started at `time`: `time` itself where the duration is missing, negative, or leads
 /// past the year 9999.
 pub(crate) fn ended_at(time: i64, duration_ms: Option<i64>) -> i64 {
@@ -126,6 +159,16 @@ mod tests {
             }
         }
         assert!(utc(b"2026-11-22T14:39:24.727Z").is_some());
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for day in 0..LAST / 86_400_000_000 + 1 {
+            let micros = day * 86_400_000_000 + day * 7919 % 86_400_000_000;
+            assert_eq!(written(micros).and_then(|text| utc(&text)), Some(micros));
+        }
+        assert_eq!(written(LAST).as_ref().map(|text| &text[..]), Some(&b"9999-12-31T23:59:59.999999Z"[..]));
+        assert_eq!((written(-1), written(LAST + 1)), (None, None));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //! docker          {"log":"<line>\n","stream":"stdout","time":"..."}
 //! Fluent Bit      {"log":"<line>","stream":"stdout","kubernetes":{"pod_name":..,"namespace_name":..,"host":..}}
+//! OTLP, HEC, Loki {"log":"<line>","kubernetes":{..},"attributes":{"downstream_tls_version":..}}    as protocol/wrap.rs writes them
 //!   Merge_Log     {"start_time":..,"kubernetes":{..}}    the record's keys beside the envelope's: the line is the record
 //! Vector          {"message":"<line>","kubernetes":{"pod_name":..,"pod_namespace":..,"pod_node_name":..}}
 //! Filebeat        {"message":"<line>","log":{"offset":..},"kubernetes":{"pod":{"name":..},"namespace":..,"node":{"name":..}}}
@@ -133,6 +134,12 @@ impl<'t> Found<'t> {
                 self.kubernetes += 1;
                 self.shipper = true;
                 let node = members(json).map(|members| kubernetes(&members)).unwrap_or_default();
+                self.add(node);
+            }
+            "attributes" => {
+                // of its own it says nothing: an application's own log may have it, too
+                self.foreign = true;
+                let node = members(json).map(|members| attributes(members, names)).unwrap_or_default();
                 self.add(node);
             }
             "_HOSTNAME" | "host" | "hostname" => {
@@ -312,6 +319,22 @@ fn is_of_a_record(key: &str, names: &FieldMap) -> bool {
 
 fn text(json: &str) -> Option<Cow<'_, str>> {
     string(json).ok().flatten()
+}
+
+/// What a protocol says of a record beside its text.
+fn attributes<'t>(members: Vec<(Cow<'t, str>, &'t str)>, names: &FieldMap) -> Node<'t> {
+    let mut node = Node::default();
+    for (name, json) in members {
+        match names.resolve(&name) {
+            Resolved::Canonical(key) | Resolved::Mapped(key) => {
+                let value = text(json).unwrap_or(if json == "null" { Cow::Borrowed("") } else { Cow::Borrowed(json) });
+                node.beside.push((key, value));
+            }
+            Resolved::Several(_) | Resolved::Unknown if json == "null" => {}
+            Resolved::Several(_) | Resolved::Unknown => node.rest.push((name, Cow::Borrowed(json))),
+        }
+    }
+    node
 }
 
 fn named(json: &str) -> Option<Cow<'_, str>> {

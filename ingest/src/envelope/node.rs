@@ -15,6 +15,10 @@ pub(crate) struct Node<'a> {
     pub(crate) container: Option<Cow<'a, str>>,
     /// The machine: a Kubernetes node, or a host name.
     pub(crate) host: Option<Cow<'a, str>>,
+    /// What a protocol says of the record beside its text, under names of the recommended format.
+    pub(crate) beside: Vec<(Key, Cow<'a, str>)>,
+    /// The same under other names, as JSON text.
+    pub(crate) rest: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
 impl<'a> Node<'a> {
@@ -26,7 +30,8 @@ impl<'a> Node<'a> {
     /// What it says of keys that the line itself may lack.
     pub(crate) fn names(&self) -> impl Iterator<Item = (Key, &str)> {
         let names = [(Key::PodName, self.pod.as_deref()), (Key::PodNamespace, self.namespace.as_deref())];
-        names.into_iter().filter_map(|(key, name)| Some((key, name?)))
+        let beside = self.beside.iter().map(|(key, text)| (*key, text.as_ref()));
+        names.into_iter().filter_map(|(key, name)| Some((key, name?))).chain(beside)
     }
 
     /// The pod whose log the file of that path is, as the kubelet calls it: `/var/log/pods/<namespace>_<pod>_<uid>/<container>/0.log`, or
@@ -39,13 +44,15 @@ impl<'a> Node<'a> {
             && uid.len() >= 32
             && uid.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
         {
-            return Some(Node { pod: own(pod), namespace: own(namespace), container: own(container), host: None });
+            let (pod, namespace, container) = (own(pod), own(namespace), own(container));
+            return Some(Node { pod, namespace, container, ..Node::default() });
         }
         let (container, _) = parts.last()?.split_once(".log")?;
         let (names, id) = container.rsplit_once('-')?;
         let [pod, namespace, container] = names.split('_').collect::<Vec<_>>()[..] else { return None };
         let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_id.then(|| Node { pod: own(pod), namespace: own(namespace), container: own(container), host: None })
+        let (pod, namespace, container) = (own(pod), own(namespace), own(container));
+        is_id.then(|| Node { pod, namespace, container, ..Node::default() })
     }
 
     /// This node, with the names that only the other one has.
@@ -55,14 +62,24 @@ impl<'a> Node<'a> {
             namespace: self.namespace.or(other.namespace),
             container: self.container.or(other.container),
             host: self.host.or(other.host),
+            beside: [self.beside, other.beside].concat(),
+            rest: [self.rest, other.rest].concat(),
         }
     }
 
     /// The same names, with memory of their own.
     pub(super) fn into_owned(self) -> Node<'static> {
         let owned = |name: Option<Cow<'_, str>>| name.map(|name| Cow::Owned(name.into_owned()));
-        let Node { pod, namespace, container, host } = self;
-        Node { pod: owned(pod), namespace: owned(namespace), container: owned(container), host: owned(host) }
+        let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let Node { pod, namespace, container, host, beside, rest } = self;
+        Node {
+            pod: owned(pod),
+            namespace: owned(namespace),
+            container: owned(container),
+            host: owned(host),
+            beside: beside.into_iter().map(|(key, value)| (key, text(value))).collect(),
+            rest: rest.into_iter().map(|(name, json)| (text(name), text(json))).collect(),
+        }
     }
 
     /// Docker's name of a container of Kubernetes, `k8s_<container>_<pod>_<namespace>_<uid>_<attempt>`; another name is the
@@ -78,7 +95,7 @@ impl<'a> Node<'a> {
                 pod: own(pod),
                 namespace: own(namespace),
                 container: own(container),
-                host: None,
+                ..Node::default()
             })
         });
         parts.unwrap_or_else(|| Node { container: Some(name), ..Node::default() })

@@ -44,7 +44,7 @@ fn shown(unwrapped: &Unwrapped<'_>, number: u64) -> String {
 }
 
 fn shown_node(node: &Node<'_>) -> String {
-    let Node { pod, namespace, container, host } = node;
+    let Node { pod, namespace, container, host, .. } = node;
     let names = [("pod", pod), ("namespace", namespace), ("container", container), ("host", host)];
     names.iter().filter_map(|(kind, name)| Some(format!(" {kind}={}", name.as_deref()?))).collect()
 }
