@@ -17,6 +17,11 @@
 //! [retention]                       # see the README, also for holds
 //! access_logs_days = 400
 //!
+//! [proxies]                         # OTLP and Envoy's access log service
+//! grpc = "127.0.0.1:4317"           # or "off"
+//! http = "127.0.0.1:4318"
+//! without_token = false             # true: whoever reaches these may send
+//!
 //! [tail]
 //! paths = ["/var/log/pods/*/istio-proxy/*.log"]   # files to follow, through rotations
 //!
@@ -40,6 +45,7 @@ use retention::RetentionToml;
 use serde::Deserialize;
 
 use crate::deliver::config::{self, Machine, SinkToml};
+use crate::receive::{DoorAddress, Doors};
 
 /// A checked configuration.
 #[derive(Debug, Default)]
@@ -60,6 +66,8 @@ pub struct Config {
     pub keep_old_files: Option<Duration>,
     /// How long rows are kept.
     pub retention: Retention,
+    /// Where proxies and collectors send.
+    pub(crate) proxies: Doors,
     /// Patterns of files to follow.
     pub tail: Vec<String>,
     /// Other JSON key → key of the recommended format.
@@ -104,6 +112,7 @@ struct ConfigToml {
     sql: SqlToml,
     store: StoreToml,
     retention: RetentionToml,
+    proxies: ProxiesToml,
     tail: TailToml,
     decode: DecodeToml,
     sinks: Vec<SinkToml>,
@@ -134,6 +143,14 @@ struct StoreToml {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct ProxiesToml {
+    grpc: Option<DoorAddress>,
+    http: Option<DoorAddress>,
+    without_token: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct TailToml {
     paths: Vec<String>,
 }
@@ -156,7 +173,7 @@ impl Config {
         // not the parser's own text: it shows the line, and in it perhaps a secret
         let wire: ConfigToml =
             toml::from_str(&text).map_err(|error| wrong(config::ConfigError::toml(&text, &error)))?;
-        let ConfigToml { http, sql, store, retention, tail, decode, sinks, retry_scale } = wire;
+        let ConfigToml { http, sql, store, retention, proxies, tail, decode, sinks, retry_scale } = wire;
         let retention = retention.check().map_err(|reason| ConfigError::Value { file: name.clone(), reason })?;
         if store.flush_seconds == Some(0) {
             let reason =
@@ -176,6 +193,7 @@ impl Config {
             min_free_bytes: store.min_free_bytes,
             flush_every: store.flush_seconds.map(Duration::from_secs),
             keep_old_files: store.keep_old_files_seconds.map(Duration::from_secs),
+            proxies: Doors { grpc: proxies.grpc, http: proxies.http, without_token: proxies.without_token },
             tail: tail.paths,
             fields: decode.fields,
             deliver,

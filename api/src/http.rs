@@ -1,7 +1,7 @@
 //! The HTTP door: lines in, findings, SQL and numbers out.
 //!
 //! ```text
-//!  connection ─▶ edge ─▶ guard (token) ─▶ deadline ─▶ POST  /api/v1/ingest            (bounds of its own)
+//!  connection ─▶ edge ─▶ guard (token) ─▶ deadline ─▶ POST  /api/v1/ingest            (bounds of its own, as the doors have)
 //!  bounded       count    401, 403        504         GET   /api/v1/findings[/{id}]
 //!  in number,    problem                              PATCH /api/v1/findings/{id}
 //!  idle time     panic                                GET   /api/v1/detections · POST /api/v1/sql
@@ -13,9 +13,11 @@
 //! front has both), CORS (no page of another origin has business here).
 
 mod access;
+mod body;
 mod config;
 mod connection;
 mod detections;
+mod doors;
 mod edge;
 mod extract;
 mod findings;
@@ -28,9 +30,10 @@ mod serve;
 mod sql;
 mod state;
 
+pub(crate) use config::check_address;
 pub use config::{HttpConfig, ListenError, TOKEN_VARIABLE, Token, TokenError, check_listen};
 pub use metrics::{DeliveryCount, Metrics};
-pub use serve::{ServeError, serve};
+pub use serve::{ServeError, serve, serve_proxies};
 pub use state::{AppState, Phase};
 
 use axum::Router;
@@ -50,8 +53,23 @@ pub fn router(state: AppState) -> Router {
         .route_layer(from_fn_with_state(state.clone(), edge::deadline));
     let guarded = quick
         .route("/api/v1/ingest", post(ingest::ingest))
+        .merge(doors::of_shippers())
         .route_layer(from_fn_with_state(state.clone(), access::guard));
-    guarded
+    finished(guarded, state)
+}
+
+/// The routes of an address for proxies and collectors: OTLP and Envoy's access log service. `guarded`: as the API itself is; else whoever reaches it may send.
+pub(crate) fn proxies_router(state: AppState, guarded: bool) -> Router {
+    let doors = doors::of_proxies();
+    let doors = match guarded {
+        true => doors.route_layer(from_fn_with_state(state.clone(), access::guard)),
+        false => doors,
+    };
+    finished(doors, state)
+}
+
+fn finished(routes: Router<AppState>, state: AppState) -> Router {
+    routes
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .fallback(edge::not_found)

@@ -76,6 +76,23 @@ pub(crate) struct JournalStats {
     pub(crate) syncs: u64,
 }
 
+/// How a payload that is sent again is told from another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat<'k> {
+    /// It is not.
+    Unknown,
+    /// By the key that its sender gives it, for 24 hours.
+    ByKey(&'k str),
+    /// By its bytes, for an hour: senders without keys send the same ones again when they do not know what became of them.
+    ByContent,
+}
+
+impl<'k> From<Option<&'k str>> for Repeat<'k> {
+    fn from(key: Option<&'k str>) -> Self {
+        key.map_or(Repeat::Unknown, Repeat::ByKey)
+    }
+}
+
 /// A payload that is on stable storage, if there is any.
 #[derive(Debug)]
 pub(crate) struct Taken {
@@ -203,12 +220,11 @@ impl Intake {
         &self.core
     }
 
-    /// Takes a payload: when this returns, it is on stable storage. One whose `key` was taken within the last 24 hours, by a payload of the same
-    /// source with the same bytes, is not taken again.
+    /// Takes a payload: when this returns, it is on stable storage. One that was taken from the same source already, as `repeat` tells, is not taken again.
     pub(crate) async fn take(
         &self,
         mut label: Label,
-        key: Option<&str>,
+        repeat: Repeat<'_>,
         pieces: Vec<Bytes>,
     ) -> Result<Taken, IntakeError> {
         let bytes: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
@@ -216,10 +232,10 @@ impl Intake {
             return Err(IntakeError::NoRoom);
         }
         let body: Arc<[Bytes]> = pieces.into();
-        let claimed = match key {
-            None => None,
-            Some(key) => {
-                let idempotency = idempotency(&label.source, key, Arc::clone(&body)).await?;
+        let claimed = match repeat {
+            Repeat::Unknown => None,
+            Repeat::ByKey(_) | Repeat::ByContent => {
+                let idempotency = idempotency(&label.source, repeat, Arc::clone(&body)).await?;
                 match self.keys.claim(idempotency, label.received_at).await? {
                     Claim::New(claimed) => {
                         label.idempotency = Some(idempotency);
@@ -380,12 +396,17 @@ impl Decoding {
     }
 }
 
-/// What tells a payload from others: keys are their source's own.
-async fn idempotency(source: &str, key: &str, body: Arc<[Bytes]>) -> Result<Idempotency, IntakeError> {
+/// What tells a payload from others: keys are their source's own. By content, key and body are one ([`keys`]).
+async fn idempotency(source: &str, repeat: Repeat<'_>, body: Arc<[Bytes]>) -> Result<Idempotency, IntakeError> {
     // no source holds a NUL
-    let key = Sha256::new().chain_update(source).chain_update([0]).chain_update(key).finalize().into();
-    let digest = move || body.iter().fold(Sha256::new(), |sha, piece| sha.chain_update(piece)).finalize().into();
-    Ok(Idempotency { key, body: tokio::task::spawn_blocking(digest).await? })
+    let named = Sha256::new().chain_update(source).chain_update([0]);
+    let (key, start) = match repeat {
+        Repeat::ByKey(key) => (Some(named.chain_update(key).finalize().into()), Sha256::new()),
+        Repeat::ByContent | Repeat::Unknown => (None, named),
+    };
+    let digest = move || body.iter().fold(start, |sha, piece| sha.chain_update(piece)).finalize().into();
+    let body = tokio::task::spawn_blocking(digest).await?;
+    Ok(Idempotency { key: key.unwrap_or(body), body })
 }
 
 /// The lines of a body, in batches; named as the label says.

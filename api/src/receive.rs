@@ -1,14 +1,17 @@
 //! Receivers: every way in which lines come, and what all of them have in common.
 //!
 //! ```text
-//!  http/ingest.rs   POST /api/v1/ingest ─┐
-//!  tail.rs          files               ─┴▶ Intake::take (journal) ─▶ into_tables ─▶ room is made, detection is woken, lines are counted
+//!  http/ingest.rs   POST /api/v1/ingest              ─┐
+//!  http/doors/      OTLP, ALS, HEC, _bulk, Loki      ─┤
+//!  tail.rs          files                            ─┴▶ Intake::take (journal) ─▶ into_tables ─▶ room is made, detection is woken, lines are counted
 //! ```
 //! Each has a name, under which its lines are counted in `GET /metrics`.
 
+mod address;
 mod tail;
 mod tally;
 
+pub(crate) use address::{DoorAddress, DoorError, Doors, Opened};
 pub(crate) use tail::{PatternError, TailSettings, Tailing};
 pub(crate) use tally::Tally;
 
@@ -20,17 +23,30 @@ use crate::intake::{IntakeError, Taken};
 pub(crate) enum Receiver {
     Http,
     Tail,
+    OtlpGrpc,
+    OtlpHttp,
+    Als,
+    Hec,
+    Bulk,
+    Loki,
 }
 
 impl Receiver {
     /// All of them.
-    pub(crate) const ALL: [Self; 2] = [Self::Http, Self::Tail];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Http, Self::Tail, Self::OtlpGrpc, Self::OtlpHttp, Self::Als, Self::Hec, Self::Bulk, Self::Loki];
 
-    /// Its name in metrics, and for the positions of its streams.
+    /// Its name in metrics, for the positions of its streams, and in the column `source` where the sender gives none.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Tail => "tail",
+            Self::OtlpGrpc => "otlp_grpc",
+            Self::OtlpHttp => "otlp_http",
+            Self::Als => "als",
+            Self::Hec => "hec",
+            Self::Bulk => "bulk",
+            Self::Loki => "loki",
         }
     }
 

@@ -1,4 +1,4 @@
-//! The only place that inflates: gzip, zstd or plain bytes in, plain bytes out, in bounded memory.
+//! The only place that inflates: gzip, zstd or plain bytes in, plain bytes out, in bounded memory; and blocks of Snappy (snappy.rs).
 //!
 //! ```text
 //! push(bytes) ─▶ detect by magic (or told) ─▶ gzip.rs / zstd / plain ─▶ each(≤ 64 KiB), up to `limit` bytes in all
@@ -8,11 +8,13 @@
 //! comes last, so the error may yet say that it was not). Lengths are bytes.
 
 mod gzip;
+mod snappy;
 
 use thiserror::Error;
 use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, InBuffer, Operation, OutBuffer};
 
 use gzip::Gunzip;
+pub use snappy::{snappy_block, snappy_length};
 
 /// How bytes are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

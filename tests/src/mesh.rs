@@ -17,6 +17,7 @@ mod client;
 mod clock;
 mod config;
 mod custom;
+mod doors;
 pub mod envoy;
 mod error;
 mod format;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 pub use check::check;
 pub use custom::{CUSTOM, CustomFormat};
+pub use doors::{Doors, TEXT_SOURCE};
 pub use error::MeshError;
 pub use format::{Fields, Format, ISTIO_JSON, ISTIO_TEXT, RECOMMENDED, blank};
 pub(crate) use format::{TEXT_FIELDS, text_line};
@@ -71,13 +73,13 @@ pub struct Run {
     _folder: tempfile::TempDir,
 }
 
-/// Starts a mesh, plays the script in it, ends it and collects its logs.
+/// Starts a mesh, plays the script in it, ends it and collects its logs; with doors, it sends them there as well.
 ///
 /// # Errors
 /// If there is no Envoy, an Envoy does not start, or the mesh does not answer as the script expects.
-pub async fn run(pace: Pace) -> Result<Run, MeshError> {
+pub async fn run(pace: Pace, doors: Option<Doors>) -> Result<Run, MeshError> {
     let binary = envoy::binary().await?;
-    let mesh = running::Mesh::start(&binary).await?;
+    let mesh = running::Mesh::start(&binary, doors).await?;
     let played = script::play(&mesh, pace).await?;
     let (logs, folder) = mesh.stop().await?;
     Ok(Run { logs, planted: played.planted, lookalikes: played.lookalikes, _folder: folder })

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use query::finding::Severity;
 
+use crate::receive::DoorAddress;
+
 /// Security analytics for Envoy and Istio access logs.
 #[derive(Debug, Parser)]
 #[command(
@@ -108,6 +110,15 @@ pub(crate) struct ServeArgs {
     /// Where to listen; an address outside of this machine needs MESHWARDEN_ADMIN_TOKEN [example: --listen 0.0.0.0:8080]
     #[arg(long, env = "MESHWARDEN_LISTEN", value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Where proxies and collectors send: OTLP over gRPC, and Envoy's gRPC access log service; or off [default: 127.0.0.1:4317, if it is free] [example: --grpc 0.0.0.0:4317]
+    #[arg(long, env = "MESHWARDEN_GRPC", value_name = "ADDR|off")]
+    pub(crate) grpc: Option<DoorAddress>,
+    /// Where collectors send OTLP over HTTP; or off [default: 127.0.0.1:4318, if it is free] [example: --otlp-http 0.0.0.0:4318]
+    #[arg(long, env = "MESHWARDEN_OTLP_HTTP", value_name = "ADDR|off")]
+    pub(crate) otlp_http: Option<DoorAddress>,
+    /// Let whoever reaches --grpc and --otlp-http send without the token: for a mesh, whose own identities guard them [example: --proxies-without-token]
+    #[arg(long, env = "MESHWARDEN_PROXIES_WITHOUT_TOKEN", value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) proxies_without_token: bool,
     /// Files to follow, through rotations: * ? [a-z], ** for any folders; may be given again [example: --tail '/var/log/pods/*/istio-proxy/*.log']
     #[arg(long, env = "MESHWARDEN_TAIL", value_name = "GLOB", value_delimiter = None)]
     pub(crate) tail: Vec<String>,

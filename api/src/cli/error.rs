@@ -54,6 +54,9 @@ pub(crate) enum CliError {
     /// What the journal keeps could not be taken in.
     #[error(transparent)]
     Intake(#[from] crate::intake::IntakeError),
+    /// A door of the proxies' cannot be opened.
+    #[error(transparent)]
+    Door(#[from] crate::receive::DoorError),
     /// A pattern of files to follow is none.
     #[error(transparent)]
     Tail(#[from] crate::receive::PatternError),

@@ -27,9 +27,9 @@ use crate::deliver::Deliverer;
 use crate::detect_loop::{Detector, FLUSH_EVERY};
 use crate::feed::CoreFeed;
 use crate::housekeeping::{self, KEEP_OLD_FILES};
-use crate::http::{self, AppState, DeliveryCount, HttpConfig, Metrics, TOKEN_VARIABLE, Token};
+use crate::http::{self, AppState, DeliveryCount, HttpConfig, Metrics, Phase, TOKEN_VARIABLE, Token};
 use crate::intake::{Intake, IntakeError};
-use crate::receive::{TailSettings, Tailing};
+use crate::receive::{Doors, Opened, TailSettings, Tailing};
 use crate::render;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -43,6 +43,11 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
     let config = args.config.as_deref().map(|file| Config::read(file, &local)).transpose()?.unwrap_or_default();
     let decode = args.decode.options_with(&config.fields)?;
     let tail = TailSettings::new(if args.tail.is_empty() { &config.tail } else { &args.tail })?;
+    let doors = Doors {
+        grpc: args.grpc.or(config.proxies.grpc),
+        http: args.otlp_http.or(config.proxies.http),
+        without_token: args.proxies_without_token || config.proxies.without_token,
+    };
     let mut http = HttpConfig::new(args.listen.or(config.listen).unwrap_or(DEFAULT_LISTEN));
     http.token = token()?;
     http.max_body_bytes = config.max_body_bytes.unwrap_or(http.max_body_bytes);
@@ -51,6 +56,8 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
     // everything that can be wrong is found before the folder is touched
     http::check_listen(&http)?;
     let listener = bind(http.listen).await?;
+    let listening =
+        Listening { proxies: doors.open(http.token.as_ref()).await?, guarded: !doors.without_token, listener };
     let options = CoreOptions { detections: args.detect.detections.clone(), ..CoreOptions::default() };
     let core = Arc::new(Core::open(location, options).await?);
     for refused in core.pack().refused() {
@@ -69,7 +76,7 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
     let keep_old_files = config.keep_old_files.unwrap_or(KEEP_OLD_FILES);
     let tidying = tokio::spawn(housekeeping::run(core.clone(), config.retention, keep_old_files, clock.clone()));
     let flush_every = config.flush_every.unwrap_or(FLUSH_EVERY);
-    serve(intake.clone(), clock, http, listener, deliverer.clone(), flush_every, tail).await?;
+    serve(intake.clone(), clock, http, listening, deliverer.clone(), flush_every, tail).await?;
     tidying.abort();
     if let Some(deliverer) = deliverer {
         deliverer.stop().await;
@@ -94,8 +101,17 @@ pub(super) async fn demo(
         Ok(listener) => listener,
         Err(_) => bind(SocketAddr::new(listen.ip(), 0)).await?,
     };
-    serve(Intake::in_memory(core, decode).await?, clock, http, listener, None, FLUSH_EVERY, TailSettings::default())
+    let listening = Listening { listener, proxies: Vec::new(), guarded: true };
+    serve(Intake::in_memory(core, decode).await?, clock, http, listening, None, FLUSH_EVERY, TailSettings::default())
         .await
+}
+
+/// Every socket.
+struct Listening {
+    listener: TcpListener,
+    proxies: Vec<Opened>,
+    /// Who sends to those of the proxies is asked for the token, as at the API.
+    guarded: bool,
 }
 
 /// What a crash left behind.
@@ -134,7 +150,7 @@ async fn serve(
     intake: Intake,
     clock: SharedClock,
     config: HttpConfig,
-    listener: TcpListener,
+    listening: Listening,
     deliverer: Option<Arc<Deliverer>>,
     flush_every: Duration,
     tail: TailSettings,
@@ -149,16 +165,32 @@ async fn serve(
         let drained = drained.clone();
         tokio::spawn(detector.clone().run(flush_every, async move { drained.notified().await }))
     };
+    let Listening { listener, proxies, guarded: ask } = listening;
     let address = listener.local_addr().map_err(|source| CliError::Listen { listen: config.listen, source })?;
     let guarded = if config.token.is_some() { ", with the token" } else { "" };
     render::say(format_args!(
         "meshwarden: API on http://{address}{guarded} – try http://{address}/api/v1/findings; Ctrl-C ends it"
     ));
+    for door in &proxies {
+        let guarded = if ask { guarded } else { ", without the token" };
+        render::say(format_args!("meshwarden: {} on {}{guarded}", door.what, door.address));
+    }
     let tailing = Tailing::start(tail, detector.clone(), clock).await?;
     let finishing = detector.clone();
     let state =
         AppState::new(detector, config).with_deliveries(move || deliverer.as_deref().map(counts).unwrap_or_default());
-    let served = http::serve(listener, state, wait(stopped)).await;
+    let serving_proxies: Vec<_> =
+        proxies.into_iter().map(|door| tokio::spawn(http::serve_proxies(door.listener, state.clone(), ask))).collect();
+    let served = http::serve(listener, state.clone(), wait(stopped)).await;
+    // also where serving ended for another reason
+    state.enter(Phase::Draining);
+    for serving in serving_proxies {
+        match serving.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "a door of the proxies was shut early"),
+            Err(error) => tracing::error!(%error, "a door of the proxies was shut early"),
+        }
+    }
     if let Some(tailing) = tailing {
         tailing.end().await;
     }

@@ -1,18 +1,20 @@
 //! Who may come in: everybody who knows the token, or, where none is set, this machine – but not web pages that it happens to show.
 //!
 //! ```text
-//!  token set ──▶ Authorization: Bearer <token> ──▶ in, else 401
-//!  no token  ──▶ Host names this machine, and no Origin but this Host ──▶ in, else 403
+//!  token set ──▶ Authorization: Bearer <token>, or as a shipper sends it (Splunk, Basic, ApiKey) ──▶ in, else 401
+//!  no token  ──▶ Host names this machine, and no Origin but this Host ──▶ in, else 403   (gRPC: no Origin)
 //! ```
 //! A browser sends what any page tells it to, to 127.0.0.1 as well; `Origin` and `Host` say which page that was (a name that was made to
 //! point here, "DNS rebinding", is no name of this machine).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
 
 use super::config::{TOKEN_VARIABLE, Token};
 use super::problem::{Kind, Problem};
@@ -22,6 +24,8 @@ use super::state::AppState;
 pub(crate) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let verdict = match &state.config().token {
         Some(token) => knows(token, request.headers()),
+        // a proxy calls a server by its cluster's name; no page makes a browser speak HTTP/2 without TLS
+        None if is_grpc(&request) && !request.headers().contains_key(header::ORIGIN) => Ok(()),
         None => is_local(request.headers(), request.uri()),
     };
     match verdict {
@@ -38,16 +42,35 @@ fn knows(token: &Token, headers: &HeaderMap) -> Result<(), Problem> {
     let Some(offered) = headers.get(header::AUTHORIZATION) else {
         return refused("send the server's token as 'Authorization: Bearer <token>'", "Bearer realm=\"meshwarden\"");
     };
-    let bytes = offered.as_bytes();
-    let bearer = bytes.split_at_checked(7).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
-    match bearer {
-        Some((_, offered)) if token.is(offered.trim_ascii()) => Ok(()),
+    match offered_token(offered.as_bytes()) {
+        Some(offered) if token.is(&offered) => Ok(()),
         Some(_) => refused(
             "the token is not the server's: compare it with the server's MESHWARDEN_ADMIN_TOKEN",
             "Bearer realm=\"meshwarden\", error=\"invalid_token\"",
         ),
         None => refused("the Authorization header is no 'Bearer <token>'", "Bearer realm=\"meshwarden\""),
     }
+}
+
+/// The token in a header: `Bearer` is ours, `Splunk` the Event Collector's; of `Basic` it is the password, of Elasticsearch's `ApiKey` what follows the id.
+fn offered_token(header: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let blank = header.iter().position(|byte| *byte == b' ')?;
+    let (scheme, credentials) = header.split_at_checked(blank)?;
+    let credentials = credentials.trim_ascii();
+    match scheme.to_ascii_lowercase().as_slice() {
+        b"bearer" | b"splunk" => Some(credentials.into()),
+        b"basic" | b"apikey" => {
+            let decoded = base64::engine::general_purpose::STANDARD.decode(credentials).ok()?;
+            let colon = decoded.iter().position(|byte| *byte == b':')?;
+            Some(decoded.get(colon + 1..)?.to_vec().into())
+        }
+        _ => None,
+    }
+}
+
+fn is_grpc(request: &Request) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    request.version() == Version::HTTP_2 && kind.starts_with(b"application/grpc")
 }
 
 fn is_local(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
@@ -111,6 +134,13 @@ mod tests {
             ("Bearer ", false),
             ("Bearer", false),
             ("Basic s3cret", false),
+            ("Splunk s3cret", true),
+            ("Splunk s3cre", false),
+            // any:s3cret, any:s3cre, s3cret
+            ("Basic YW55OnMzY3JldA==", true),
+            ("ApiKey YW55OnMzY3JldA==", true),
+            ("Basic YW55OnMzY3Jl", false),
+            ("Basic czNjcmV0", false),
             ("s3cret", false),
             ("", false),
         ] {

@@ -79,11 +79,16 @@ impl HttpConfig {
 /// # Errors
 /// If others than this machine could reach the door and no token is set.
 pub fn check_listen(config: &HttpConfig) -> Result<(), ListenError> {
-    let local = match config.listen.ip() {
+    check_address(config.listen, config.token.as_ref())
+}
+
+/// The same for any address.
+pub(crate) fn check_address(listen: SocketAddr, token: Option<&Token>) -> Result<(), ListenError> {
+    let local = match listen.ip() {
         IpAddr::V4(ip) => ip.is_loopback(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
     };
-    if local || config.token.is_some() { Ok(()) } else { Err(ListenError { listen: config.listen }) }
+    if local || token.is_some() { Ok(()) } else { Err(ListenError { listen }) }
 }
 
 /// An address that is refused.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  accept ── a place among `connections` ──▶ Guarded
-//!                    no request under way: headers must be complete within `timeout` of the start or the last byte answered
+//!                    no request under way: headers must be complete within `timeout` of the start, within `kept` of the last byte answered
 //!                    an answer under way:  the reader must take some of it within `timeout`
 //! ```
 //! A sender that drips one header byte a minute is cut by the first rule, however busy it looks; a body that drips is the handler's to cut.
@@ -10,17 +10,21 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long a connection is silent before its other end is asked whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// A listener whose connections are guarded.
 #[derive(Debug)]
@@ -28,12 +32,14 @@ pub(crate) struct Door {
     listener: TcpListener,
     places: Arc<Semaphore>,
     timeout: Duration,
+    kept: Duration,
 }
 
 impl Door {
-    /// Up to `connections` at once; none hangs longer than `timeout`.
-    pub(crate) fn new(listener: TcpListener, connections: usize, timeout: Duration) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(connections.max(1))), timeout }
+    /// Up to `connections` at once; none hangs longer than `timeout`, and none that was answered once stays without another request for longer than
+    /// `kept`.
+    pub(crate) fn new(listener: TcpListener, connections: usize, timeout: Duration, kept: Duration) -> Self {
+        Self { listener, places: Arc::new(Semaphore::new(connections.max(1))), timeout, kept }
     }
 }
 
@@ -47,7 +53,9 @@ impl Listener for Door {
         let (stream, address) = Listener::accept(&mut self.listener).await;
         // answers go out at once; a failure costs latency only
         let _ = stream.set_nodelay(true);
-        (Guarded::new(stream, place, self.timeout), address)
+        // a stream may be silent for hours: so nobody sees that its other end is gone, unless it is asked
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+        (Guarded::new(stream, place, (self.timeout, self.kept)), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -62,18 +70,25 @@ pub(crate) struct Activity(Arc<State>);
 #[derive(Debug)]
 struct State {
     under_way: AtomicUsize,
+    /// A request was begun once.
+    used: AtomicBool,
     /// Start of the connection, end of a request, or last byte answered.
     last: Mutex<Instant>,
 }
 
 impl Activity {
     fn new() -> Self {
-        Self(Arc::new(State { under_way: AtomicUsize::new(0), last: Mutex::new(Instant::now()) }))
+        Self(Arc::new(State {
+            under_way: AtomicUsize::new(0),
+            used: AtomicBool::new(false),
+            last: Mutex::new(Instant::now()),
+        }))
     }
 
     /// A request is under way until the guard is dropped.
     pub(crate) fn begin(&self) -> Busy {
         self.0.under_way.fetch_add(1, Ordering::AcqRel);
+        self.0.used.store(true, Ordering::Release);
         Busy(self.clone())
     }
 
@@ -110,6 +125,7 @@ pub(crate) struct Guarded {
     stream: TcpStream,
     activity: Activity,
     timeout: Duration,
+    kept: Duration,
     reading: Pin<Box<Sleep>>,
     writing: Pin<Box<Sleep>>,
     stalled: bool,
@@ -117,12 +133,13 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>, timeout: Duration) -> Self {
+    fn new(stream: TcpStream, place: Option<OwnedSemaphorePermit>, (timeout, kept): (Duration, Duration)) -> Self {
         let far = Instant::now() + timeout;
         Self {
             stream,
             activity: Activity::new(),
             timeout,
+            kept,
             reading: Box::pin(sleep_until(far)),
             writing: Box::pin(sleep_until(far)),
             stalled: false,
@@ -155,7 +172,8 @@ impl AsyncRead for Guarded {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if let Some(since) = this.activity.idle_since() {
-            let until = since + this.timeout;
+            let used = this.activity.0.used.load(Ordering::Acquire);
+            let until = since + if used { this.kept } else { this.timeout };
             if this.reading.deadline() != until {
                 this.reading.as_mut().reset(until);
             }

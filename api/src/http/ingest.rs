@@ -14,22 +14,25 @@
 //!
 //! A row's `log_id` is unique to the request (`<source>/<request id>` and its place), its `source` is `http` or what the caller names it.
 
-mod receive;
 mod take_in;
+
+pub(super) use take_in::problem;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use ingest::journal::Label;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::body;
 use super::extract::Params;
-use super::problem::{Kind, Problem};
+use super::problem::Problem;
 use super::state::AppState;
+use crate::receive::Receiver;
 
 const SOURCE: HeaderName = HeaderName::from_static("x-meshwarden-source");
 
@@ -38,9 +41,6 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Most bytes of a key.
 const KEY_BYTES: usize = 255;
-
-/// Bytes of a refused body that are read all the same, at least.
-const LINGER_BYTES: u64 = 64 << 20;
 
 /// Most bytes of a source's name.
 const SOURCE_BYTES: usize = 128;
@@ -154,13 +154,12 @@ pub(crate) async fn ingest(
     State(state): State<AppState>,
     Params(params): Params<IngestParams>,
     headers: HeaderMap,
-    body: Body,
+    sent: Body,
 ) -> Result<Answer, Problem> {
-    let mut body = body.into_data_stream();
-    let outcome = accept(&state, params, &headers, &mut body).await;
-    if outcome.is_err() && !headers.contains_key(header::EXPECT) {
-        // most clients read the answer only after their body is out: take the rest of it, within bounds
-        receive::linger(&mut body, state.config().max_body_bytes.saturating_mul(2).max(LINGER_BYTES)).await;
+    let mut sent = sent.into_data_stream();
+    let outcome = accept(&state, params, &headers, &mut sent).await;
+    if outcome.is_err() {
+        body::linger(&mut sent, &headers, state.config()).await;
     }
     outcome
 }
@@ -169,21 +168,17 @@ async fn accept(
     state: &AppState,
     params: IngestParams,
     headers: &HeaderMap,
-    body: &mut axum::body::BodyDataStream,
+    sent: &mut axum::body::BodyDataStream,
 ) -> Result<Answer, Problem> {
     let received_at = state.now();
-    let source = source(params.source.as_deref(), headers)?;
+    let source = source(params.source.as_deref(), headers, Receiver::Http.name())?;
     let key = key(headers)?;
-    let encoding = receive::encoding(headers)?;
+    let encoding = body::encoding(headers)?;
     let config = state.config();
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > config.max_body_bytes) {
-        // compressed bytes do not become fewer
-        return Err(receive::too_large(config.max_body_bytes));
-    }
+    body::announced(headers, config.max_body_bytes)?;
     let place = state.place_to_ingest().await?;
-    let received = tokio::time::timeout(config.ingest_timeout, receive::receive(body, encoding, config)).await;
-    let pieces = received.map_err(|_| receive::too_slow(config.ingest_timeout))??;
+    let received = tokio::time::timeout(config.ingest_timeout, body::receive(sent, encoding, config)).await;
+    let pieces = received.map_err(|_| body::too_slow(config.ingest_timeout))??;
     let pieces = pieces.into_iter().map(Bytes::from).collect();
     let id = format!("{source}/{}", state.id());
     let label = Label { received_at, source, id, idempotency: None, position: None };
@@ -194,7 +189,7 @@ async fn accept(
 }
 
 /// The key under which the lines are taken once.
-fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=KEY_BYTES).contains(&key.len()) && keys.next().is_none());
@@ -202,7 +197,8 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     key.map(|key| Some(key.to_owned())).ok_or_else(|| Problem::bad_request(wrong()))
 }
 
-fn source(param: Option<&str>, headers: &HeaderMap) -> Result<String, Problem> {
+/// What the caller calls the source of its lines; `else_named`, if it does not.
+pub(super) fn source(param: Option<&str>, headers: &HeaderMap, else_named: &str) -> Result<String, Problem> {
     let header = match headers.get(SOURCE).map(HeaderValue::to_str) {
         None => None,
         Some(Ok(name)) => Some(name),
@@ -217,7 +213,7 @@ fn source(param: Option<&str>, headers: &HeaderMap) -> Result<String, Problem> {
             ));
         }
         (Some(name), _) | (None, Some(name)) => name,
-        (None, None) => "http",
+        (None, None) => else_named,
     };
     let right = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte);
     let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
@@ -230,12 +226,6 @@ fn source(param: Option<&str>, headers: &HeaderMap) -> Result<String, Problem> {
     )))
 }
 
-fn unknown_encoding(name: &str) -> Problem {
-    let shown: String = name.chars().take(64).collect();
-    Problem::new(Kind::UnsupportedEncoding, format!("Content-Encoding '{shown}' is not taken: use gzip, zstd or none"))
-        .with(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd, identity"))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -244,13 +234,13 @@ mod tests {
     #[test]
     fn sources_have_names() {
         let header = |name: &'static str| HeaderMap::from_iter([(SOURCE, HeaderValue::from_static(name))]);
-        assert_eq!(source(None, &HeaderMap::new()).unwrap(), "http");
-        assert_eq!(source(Some("eu-1/gateway"), &HeaderMap::new()).unwrap(), "eu-1/gateway");
-        assert_eq!(source(None, &header("a")).unwrap(), "a");
-        assert_eq!(source(Some("a"), &header("a")).unwrap(), "a");
-        assert!(source(Some("b"), &header("a")).is_err());
+        assert_eq!(source(None, &HeaderMap::new(), "http").unwrap(), "http");
+        assert_eq!(source(Some("eu-1/gateway"), &HeaderMap::new(), "http").unwrap(), "eu-1/gateway");
+        assert_eq!(source(None, &header("a"), "http").unwrap(), "a");
+        assert_eq!(source(Some("a"), &header("a"), "http").unwrap(), "a");
+        assert!(source(Some("b"), &header("a"), "http").is_err());
         for wrong in ["", "/a", "a b", "a\n", "ä", "../x"] {
-            assert!(source(Some(wrong), &HeaderMap::new()).is_err(), "{wrong:?}");
+            assert!(source(Some(wrong), &HeaderMap::new(), "http").is_err(), "{wrong:?}");
         }
     }
 }

@@ -121,9 +121,19 @@ impl Problem {
     }
 
     /// What is said about the case.
-    #[cfg(test)]
     pub(crate) fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// When to try again, in seconds: as its header says, or soon.
+    pub(crate) fn retry_after(&self) -> HeaderValue {
+        let header = self.header.as_ref().filter(|(name, _)| *name == header::RETRY_AFTER);
+        header.map_or(HeaderValue::from_static("5"), |(_, value)| value.clone())
+    }
+
+    /// The HTTP status that goes with its kind.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind.parts().0
     }
 
     /// The answer to a request for this path.

@@ -7,6 +7,9 @@ use super::config::{ListenError, check_listen};
 use super::connection::{Activity, Door};
 use super::state::{AppState, Phase};
 
+/// How long a connection of a proxy or collector stays open between two of its calls: they come when there is traffic.
+const PROXIES_IDLE: std::time::Duration = std::time::Duration::from_secs(600);
+
 /// Why serving ended other than by shutdown, or did not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -41,7 +44,7 @@ pub async fn serve(
             let _ = tell.send(());
         }
     };
-    let door = Door::new(listener, config.connections, config.header_timeout);
+    let door = Door::new(listener, config.connections, config.header_timeout, config.header_timeout);
     let service = super::router(state.clone()).into_make_service_with_connect_info::<Activity>();
     state.enter(Phase::Ready);
     tracing::info!(listen = %config.listen, "answering HTTP");
@@ -59,5 +62,26 @@ pub async fn serve(
             tracing::warn!(waited = ?config.drain_timeout, "requests under way did not end in time: they are cut off");
             Ok(())
         }
+    }
+}
+
+/// Answers proxies and collectors until the API drains; `guarded`: only those that the API itself would let in.
+///
+/// # Errors
+/// If the listener cannot be used.
+pub async fn serve_proxies(listener: TcpListener, state: AppState, guarded: bool) -> Result<(), ServeError> {
+    let config = state.config().clone();
+    let door = Door::new(listener, config.connections, config.header_timeout, PROXIES_IDLE);
+    let service = super::proxies_router(state.clone(), guarded).into_make_service_with_connect_info::<Activity>();
+    let (draining, drain_timeout) = (state.clone(), config.drain_timeout);
+    let serving =
+        async { axum::serve(door, service).with_graceful_shutdown(async move { draining.draining().await }).await };
+    let patience = async move {
+        state.draining().await;
+        tokio::time::sleep(drain_timeout).await;
+    };
+    tokio::select! {
+        ended = serving => Ok(ended?),
+        () = patience => Ok(()),
     }
 }

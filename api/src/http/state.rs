@@ -1,11 +1,10 @@
 //! What every handler is given: the core and what surrounds it. Cheap to clone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use chrono::{DateTime, Utc};
 use query::Core;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::config::HttpConfig;
 use super::metrics::{DeliveryCount, Metrics};
@@ -29,7 +28,20 @@ struct Inner {
     deliveries: Deliveries,
     ingests: Arc<Semaphore>,
     queries: Arc<Semaphore>,
-    phase: Arc<AtomicU8>,
+    phase: Arc<watch::Sender<Phase>>,
+}
+
+/// Bytes that one unit of a place among the ingests stands for.
+const UNIT: u64 = 64 << 10;
+
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).max(1)
+}
+
+/// The units of the largest body.
+fn whole(config: &HttpConfig) -> u32 {
+    // a semaphore has room for 2^61 of them
+    units(config.max_body_bytes)
 }
 
 /// Where the program is in its life, as `/readyz` tells it.
@@ -51,9 +63,9 @@ impl AppState {
             detector,
             ids: Arc::new(|| uuid::Uuid::new_v4().to_string()),
             deliveries: Arc::new(Vec::new),
-            ingests: Arc::new(Semaphore::new(config.ingests.max(1))),
+            ingests: Arc::new(Semaphore::new(config.ingests.max(1) * whole(&config) as usize)),
             queries: Arc::new(Semaphore::new(config.queries.max(1))),
-            phase: Arc::new(AtomicU8::new(Phase::Starting as u8)),
+            phase: Arc::new(watch::Sender::new(Phase::Starting)),
             config: Arc::new(config),
         }))
     }
@@ -72,14 +84,19 @@ impl AppState {
 
     /// Says where the program is in its life.
     pub fn enter(&self, phase: Phase) {
-        self.0.phase.store(phase as u8, Ordering::Release);
+        self.0.phase.send_replace(phase);
     }
 
     /// Where the program is in its life.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        let phase = self.0.phase.load(Ordering::Acquire);
-        [Phase::Starting, Phase::Ready].into_iter().find(|known| *known as u8 == phase).unwrap_or(Phase::Draining)
+        *self.0.phase.borrow()
+    }
+
+    /// Waits until no more lines are to be taken: for whoever would go on for ever.
+    pub(crate) async fn draining(&self) {
+        // the sender lives as long as this does
+        let _ = self.0.phase.subscribe().wait_for(|phase| *phase == Phase::Draining).await;
     }
 
     /// Store, SQL, detections and findings.
@@ -125,18 +142,31 @@ impl AppState {
         (self.0.ids)()
     }
 
-    /// A place among the ingests.
+    /// A place among the ingests for a body that may be as large as any.
     pub(crate) async fn place_to_ingest(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.place(&self.0.ingests, "ingests").await
+        self.place_for(None).await
+    }
+
+    /// A place among the ingests for what takes so many bytes of memory; `None`: nobody knows, or as many as any.
+    pub(crate) async fn place_for(&self, bytes: Option<u64>) -> Result<OwnedSemaphorePermit, Problem> {
+        let whole = whole(&self.0.config);
+        let units = bytes.map_or(whole, |bytes| units(bytes).min(whole));
+        self.place(&self.0.ingests, units, "ingests").await
     }
 
     /// A place among the queries.
     pub(crate) async fn place_to_query(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.place(&self.0.queries, "queries").await
+        self.place(&self.0.queries, 1, "queries").await
     }
 
-    async fn place(&self, places: &Arc<Semaphore>, of: &'static str) -> Result<OwnedSemaphorePermit, Problem> {
-        match tokio::time::timeout(self.0.config.queue_timeout, Arc::clone(places).acquire_owned()).await {
+    async fn place(
+        &self,
+        places: &Arc<Semaphore>,
+        units: u32,
+        of: &'static str,
+    ) -> Result<OwnedSemaphorePermit, Problem> {
+        let acquiring = Arc::clone(places).acquire_many_owned(units);
+        match tokio::time::timeout(self.0.config.queue_timeout, acquiring).await {
             Ok(Ok(place)) => Ok(place),
             _ => Err(Problem::unavailable(format!(
                 "as many {of} as the server takes at once are running: try again in a few seconds"

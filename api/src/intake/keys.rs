@@ -1,5 +1,6 @@
-//! Which payloads were taken already, by the keys that their senders name: for 24 hours, across any crash. In the same file are the positions of streams
-//! ([`super::positions`]), for what the journal may forget has to be in one place.
+//! Which payloads were taken already, by the keys that their senders name: for 24 hours, across any crash. A payload without one goes by its content for an
+//! hour: its key is the digest of its body then, and `key = body` says so. In the same file are the positions of streams ([`super::positions`]), for what the
+//! journal may forget has to be in one place.
 //!
 //! ```text
 //!  claim ─▶ recent (memory) ── there? ─▶ taken, with the same body or another; or on its way: wait
@@ -31,6 +32,7 @@ const SCHEMA: &str = "
         at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS keys_by_time ON keys (at);
+    CREATE INDEX IF NOT EXISTS contents_by_time ON keys (at) WHERE key = body;
     CREATE TABLE IF NOT EXISTS covered (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         sequence INTEGER NOT NULL
@@ -48,6 +50,8 @@ const VERSION: i64 = 2;
 
 /// How long a key is remembered.
 const REMEMBERED: TimeDelta = TimeDelta::hours(24);
+/// How long a content is: longer than shippers try again, and short enough for a thousand payloads a second.
+const CONTENT_REMEMBERED: TimeDelta = TimeDelta::hours(1);
 /// Keys that are too old are removed so many at a time: nobody waits long for it.
 const REMOVED_AT_ONCE: i64 = 10_000;
 
@@ -206,7 +210,9 @@ impl Keys {
             {
                 let mut recent = self.recent();
                 match recent.get(&idempotency.key) {
-                    Some(Recent::Taken(taken)) if taken.is_remembered(now) => return Ok(taken.claim(&idempotency)),
+                    Some(Recent::Taken(taken)) if taken.is_remembered(&idempotency.key, now) => {
+                        return Ok(taken.claim(&idempotency));
+                    }
                     Some(Recent::Claimed) => {}
                     Some(Recent::Taken(_)) | None => match recent.insert(idempotency.key, Recent::Claimed) {
                         Some(Recent::Taken(before)) => break Some(before),
@@ -229,7 +235,7 @@ impl Keys {
             sequence: row.try_get::<i64, _>(1)?.cast_unsigned(),
             at: DateTime::from_timestamp_micros(row.try_get(2)?).unwrap_or_default(),
         };
-        Ok(if known.is_remembered(now) { known.claim(&idempotency) } else { Claim::New(claimed) })
+        Ok(if known.is_remembered(&idempotency.key, now) { known.claim(&idempotency) } else { Claim::New(claimed) })
     }
 
     /// Puts the keys and positions of everything up to `covered` into the database: then the journal may forget their frames.
@@ -258,13 +264,18 @@ impl Keys {
             .execute(&mut *transaction)
             .await?;
         // by the newest key, not by a clock: one that jumps ahead must not make it forget
-        sqlx::query(
-            "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE at < (SELECT max(at) FROM keys) - ?1 ORDER BY at LIMIT ?2)",
-        )
-        .bind(2 * REMEMBERED.num_seconds() * 1_000_000)
-        .bind(REMOVED_AT_ONCE)
-        .execute(&mut *transaction)
-        .await?;
+        for (which, remembered) in [("1", REMEMBERED), ("key = body", CONTENT_REMEMBERED)] {
+            let statement = format!(
+                "DELETE FROM keys WHERE key IN (
+                    SELECT key FROM keys WHERE {which} AND at < (SELECT max(at) FROM keys) - ?1 ORDER BY at LIMIT ?2
+                )"
+            );
+            sqlx::query(sqlx::AssertSqlSafe(statement))
+                .bind(2 * remembered.num_seconds() * 1_000_000)
+                .bind(REMOVED_AT_ONCE)
+                .execute(&mut *transaction)
+                .await?;
+        }
         transaction.commit().await?;
         self.0.positions.written(&written);
         let mut recent = self.recent();
@@ -284,8 +295,9 @@ impl Keys {
 }
 
 impl TakenAs {
-    fn is_remembered(&self, now: DateTime<Utc>) -> bool {
-        now.signed_duration_since(self.at) < REMEMBERED
+    fn is_remembered(&self, key: &[u8; 32], now: DateTime<Utc>) -> bool {
+        let remembered = if *key == self.body { CONTENT_REMEMBERED } else { REMEMBERED };
+        now.signed_duration_since(self.at) < remembered
     }
 
     fn claim(&self, idempotency: &Idempotency) -> Claim {
@@ -322,7 +334,12 @@ mod tests {
     use super::*;
 
     fn payload(key: u8, body: u8) -> Idempotency {
-        Idempotency { key: [key; 32], body: [body; 32] }
+        Idempotency { key: [key; 32], body: [body + 100; 32] }
+    }
+
+    /// One that goes by its content.
+    fn content(body: u8) -> Idempotency {
+        Idempotency { key: [body; 32], body: [body; 32] }
     }
 
     fn at(hours: i64) -> DateTime<Utc> {
@@ -374,9 +391,19 @@ mod tests {
         assert_eq!(known(&keys, payload(1, 1), 26).await, Some(Err("another body")));
         keys.keep(10).await.unwrap();
         assert_eq!(known(&keys, payload(1, 2), 26).await, Some(Ok(10)));
-        // in the end it is gone
-        take(&keys, payload(4, 1), 80, 11).await;
+        // by its content, a payload is remembered for an hour
+        take(&keys, content(5), 26, 11).await;
+        assert_eq!(known(&keys, content(5), 26).await, Some(Ok(11)));
         keys.keep(11).await.unwrap();
+        assert_eq!(known(&keys, content(5), 26).await, Some(Ok(11)));
+        assert_eq!(known(&keys, content(5), 27).await, None);
+        take(&keys, payload(6, 1), 29, 12).await;
+        keys.keep(12).await.unwrap();
+        let rows: i64 = sqlx::query("SELECT count(*) FROM keys").fetch_one(&keys.0.pool).await.unwrap().get(0);
+        assert_eq!(rows, 3, "1, 2 and 6");
+        // in the end it is gone
+        take(&keys, payload(4, 1), 80, 13).await;
+        keys.keep(13).await.unwrap();
         let rows: i64 = sqlx::query("SELECT count(*) FROM keys").fetch_one(&keys.0.pool).await.unwrap().get(0);
         assert_eq!(rows, 1);
     }

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use super::Receiver;
 use crate::clock::Clock;
 use crate::detect_loop::Detector;
-use crate::intake::KeysError;
+use crate::intake::{KeysError, Repeat};
 
 /// How often it is looked for new files.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -158,7 +158,7 @@ impl Following {
         let length = bytes.len() as u64;
         let mut tried = false;
         let taken = loop {
-            match self.detector.intake().take(label.clone(), None, vec![bytes.clone()]).await {
+            match self.detector.intake().take(label.clone(), Repeat::Unknown, vec![bytes.clone()]).await {
                 Ok(taken) => break taken,
                 Err(error) => {
                     self.detector.metrics().receive_failed(Receiver::Tail);

@@ -96,12 +96,7 @@ fn opened<'t>(content: &'t [u8], node: Node<'t>) -> Opened<'t> {
 
 fn node<'t>(namespace: Option<&'t str>, pod: &'t str, container: &'t str) -> Node<'t> {
     let named = |text: &'t str| name(Cow::Borrowed(text));
-    Node {
-        pod: named(pod),
-        namespace: namespace.and_then(named),
-        container: named(container),
-        ..Node::default()
-    }
+    Node { pod: named(pod), namespace: namespace.and_then(named), container: named(container), ..Node::default() }
 }
 
 fn stream(rest: &[u8]) -> Option<(Stream, &[u8])> {

@@ -108,7 +108,8 @@ pub fn documents(body: &[u8], lines: &mut Lines) -> Result<Vec<Item>, BulkError>
 
 fn append(body: &[u8], lines: &mut Lines) -> Result<Vec<Item>, BulkError> {
     let mut items = Vec::new();
-    let mut rest = body.split_inclusive(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.trim_ascii().is_empty());
+    let mut rest =
+        body.split_inclusive(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.trim_ascii().is_empty());
     while let Some((line, number)) = rest.next() {
         if items.len() == MOST {
             return Err(BulkError::TooMany);
@@ -152,7 +153,8 @@ mod tests {
         let (items, lines) = of(body).unwrap();
         assert_eq!(lines, "{\"a\":1}\n{\"message\":\"x\"}\nno json\n");
         let actions: Vec<_> = items.iter().map(|item| (item.action.name(), item.id.as_deref())).collect();
-        let expected = [("index", Some("1")), ("create", None), ("delete", Some("2")), ("update", Some("3")), ("index", None)];
+        let expected =
+            [("index", Some("1")), ("create", None), ("delete", Some("2")), ("update", Some("3")), ("index", None)];
         assert_eq!(actions, expected);
         assert_eq!(items.first().unwrap().index.as_deref(), Some("logs"));
         assert_eq!(of(""), Ok((vec![], String::new())));

@@ -226,7 +226,9 @@ mod tests {
     #[test]
     fn texts_are_what_a_json_parser_reads() {
         let all: String = (0..0x250).filter_map(char::from_u32).collect();
-        for value in ["", "a", "a\"b", "\\", "\u{0}\u{1f}\u{7f}", "é\n\r\t", &all, &"x".repeat(40), &format!("{all}{all}")] {
+        for value in
+            ["", "a", "a\"b", "\\", "\u{0}\u{1f}\u{7f}", "é\n\r\t", &all, &"x".repeat(40), &format!("{all}{all}")]
+        {
             let mut out = Vec::new();
             text(&mut out, value.as_bytes());
             assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), value);
@@ -267,7 +269,10 @@ mod tests {
         });
         let mark = lines.mark();
         lines.plain(b"[x] y\n");
-        assert_eq!((lines.count(), lines.bytes()), (2, &b"{\"a\":\"x\",\"b\":null,\"c\":7,\"d\":null,\"e\\\"\":{\"f\":\"g\"}}\n[x] y\n"[..]));
+        assert_eq!(
+            (lines.count(), lines.bytes()),
+            (2, &b"{\"a\":\"x\",\"b\":null,\"c\":7,\"d\":null,\"e\\\"\":{\"f\":\"g\"}}\n[x] y\n"[..])
+        );
         lines.cut(mark);
         assert_eq!(lines.count(), 1);
     }

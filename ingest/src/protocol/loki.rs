@@ -182,10 +182,14 @@ mod tests {
     fn pushes_in_json() {
         for (body, expected) in [
             (r#"{"streams":[]}"#, ""),
-            (r#"{"streams":[{"stream":{"job":"x"},"values":[["1","a"],["2","b"]]}]}"#,
-             "{\"log\":\"a\",\"kubernetes\":{},\"time\":\"1970-01-01T00:00:00.000000Z\"}\n{\"log\":\"b\",\"kubernetes\":{},\"time\":\"1970-01-01T00:00:00.000000Z\"}\n"),
-            (r#"{"streams":[{"stream":{"pod":"p","namespace":"n"},"values":[["1795358364727123999","a\nb",{"node_name":"h"}]]}]}"#,
-             "{\"log\":\"a\\nb\",\"kubernetes\":{\"pod_name\":\"p\",\"namespace_name\":\"n\",\"host\":\"h\"},\"time\":\"2026-11-22T14:39:24.727123Z\"}\n"),
+            (
+                r#"{"streams":[{"stream":{"job":"x"},"values":[["1","a"],["2","b"]]}]}"#,
+                "{\"log\":\"a\",\"kubernetes\":{},\"time\":\"1970-01-01T00:00:00.000000Z\"}\n{\"log\":\"b\",\"kubernetes\":{},\"time\":\"1970-01-01T00:00:00.000000Z\"}\n",
+            ),
+            (
+                r#"{"streams":[{"stream":{"pod":"p","namespace":"n"},"values":[["1795358364727123999","a\nb",{"node_name":"h"}]]}]}"#,
+                "{\"log\":\"a\\nb\",\"kubernetes\":{\"pod_name\":\"p\",\"namespace_name\":\"n\",\"host\":\"h\"},\"time\":\"2026-11-22T14:39:24.727123Z\"}\n",
+            ),
             (r#"{"streams":[{"values":[["","a"]]}]}"#, "a\n"),
         ] {
             let mut lines = Lines::new();
@@ -199,7 +203,8 @@ mod tests {
 
     #[test]
     fn pushes_in_protocol_buffers() {
-        let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()][..], bytes].concat();
+        let field =
+            |number: u8, bytes: &[u8]| [&[number << 3 | 2, u8::try_from(bytes.len()).unwrap()][..], bytes].concat();
         let entry = [field(1, &[0x08, 0x05]), field(2, b"[x] y")].concat();
         let metadata = field(3, &[field(1, b"pod"), field(2, b"other")].concat());
         let second = [field(2, b"z"), metadata].concat();

@@ -44,7 +44,11 @@ impl<'a> Members<'a> {
 
     /// The value of that name.
     pub(super) fn get(&self, name: &[u8]) -> Option<&'a [u8]> {
-        self.0.binary_search_by_key(&name, |(name, _)| *name).ok().and_then(|at| self.0.get(at)).map(|(_, value)| *value)
+        self.0
+            .binary_search_by_key(&name, |(name, _)| *name)
+            .ok()
+            .and_then(|at| self.0.get(at))
+            .map(|(_, value)| *value)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {

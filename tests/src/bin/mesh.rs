@@ -30,7 +30,7 @@ async fn keep() -> Result<(), Box<dyn std::error::Error>> {
     let Arguments { out, pace, check } = arguments()?;
     std::fs::create_dir_all(&out)?;
     let started = std::time::Instant::now();
-    let run = mesh::run(pace).await?;
+    let run = mesh::run(pace, None).await?;
     for format in Format::ALL {
         std::fs::write(format.file_in(&out), run.logs.stream(format))?;
     }

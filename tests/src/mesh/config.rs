@@ -22,6 +22,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    doors::{self, Doors, Of},
     error::MeshError,
     format,
     pki::Leaf,
@@ -46,6 +47,7 @@ struct Scope<'mesh> {
     pod: &'mesh Pod,
     secrets: Secrets<'mesh>,
     folder: &'mesh Path,
+    doors: Option<Doors>,
 }
 
 /// The bootstrap configuration of a pod's Envoy, whose logs go to `folder`.
@@ -54,8 +56,9 @@ pub(crate) fn bootstrap(
     pod: &Pod,
     secrets: Secrets<'_>,
     folder: &Path,
+    doors: Option<Doors>,
 ) -> Result<Value, MeshError> {
-    let scope = Scope { topology, pod, secrets, folder };
+    let scope = Scope { topology, pod, secrets, folder, doors };
     let listeners = if pod.is_gateway() {
         gateway::listeners(&scope)?
     } else {
@@ -63,10 +66,12 @@ pub(crate) fn bootstrap(
         listeners.push(inbound::listener(&scope)?);
         listeners
     };
+    let mut clusters = cluster::clusters(&scope);
+    clusters.extend(doors.into_iter().flat_map(doors::clusters));
     Ok(json!({
         "admin": {"address": address(pod.ip, topology.ports.admin)},
         "cluster_manager": {"upstream_bind_config": {"source_address": socket(pod.ip, 0)}},
-        "static_resources": {"listeners": listeners, "clusters": cluster::clusters(&scope)},
+        "static_resources": {"listeners": listeners, "clusters": clusters},
     }))
 }
 
@@ -86,13 +91,27 @@ fn endpoints(name: &str, to: SocketAddrV4) -> Value {
 
 impl Scope<'_> {
     /// All requests and connections are logged (in Istio: HTTP connection managers and TCP proxies).
-    fn all_logs(&self) -> Result<Value, MeshError> {
-        format::access_logs(self.folder, None)
+    fn all_logs(&self, of: Of) -> Result<Value, MeshError> {
+        self.access_logs(of, None)
     }
 
     /// Listeners log only what no filter chain matched.
     fn listener_logs(&self) -> Result<Value, MeshError> {
-        format::access_logs(self.folder, Some(&json!({"response_flag_filter": {"flags": ["NR"]}})))
+        self.access_logs(Of::Listener, Some(&json!({"response_flag_filter": {"flags": ["NR"]}})))
+    }
+
+    /// One logger for each format and each door; `filter` as Envoy's `AccessLogFilter`.
+    fn access_logs(&self, of: Of, filter: Option<&Value>) -> Result<Value, MeshError> {
+        let mut loggers = format::access_logs(self.folder)?;
+        if let Some(doors) = self.doors {
+            loggers.extend(doors::loggers(doors, of, &self.pod.name)?);
+        }
+        for logger in loggers.iter_mut().filter_map(Value::as_object_mut) {
+            if let Some(filter) = filter {
+                logger.insert("filter".to_owned(), filter.clone());
+            }
+        }
+        Ok(loggers.into())
     }
 
     fn tcp_proxy(&self, stat_prefix: &str, cluster: &str) -> Result<Value, MeshError> {
@@ -100,7 +119,7 @@ impl Scope<'_> {
             "name": "envoy.filters.network.tcp_proxy",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-                "stat_prefix": stat_prefix, "cluster": cluster, "access_log": self.all_logs()?,
+                "stat_prefix": stat_prefix, "cluster": cluster, "access_log": self.all_logs(Of::Connections)?,
             },
         }))
     }
@@ -124,7 +143,7 @@ impl Scope<'_> {
                 "request_timeout": "0s",
                 "http_filters": filters,
                 "route_config": routes,
-                "access_log": self.all_logs()?,
+                "access_log": self.all_logs(Of::Http)?,
             },
         }))
     }

@@ -101,25 +101,21 @@ impl Format {
     }
 }
 
-/// One file access logger per format, those of [`CUSTOM`] included, writing into a pod's `folder`; `filter` as Envoy's `AccessLogFilter`.
-pub(crate) fn access_logs(folder: &Path, filter: Option<&Value>) -> Result<Value, MeshError> {
+/// One file access logger per format, those of [`CUSTOM`] included, writing into a pod's `folder`.
+pub(crate) fn access_logs(folder: &Path) -> Result<Vec<Value>, MeshError> {
     let logger = |file_name: &str, log_format: Value| {
-        let mut logger = json!({
+        json!({
             "name": "envoy.access_loggers.file",
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
                 "path": folder.join(file_name),
                 "log_format": log_format,
             },
-        });
-        if let Some(filter) = filter {
-            logger["filter"] = filter.clone();
-        }
-        logger
+        })
     };
     let known = Format::ALL.into_iter().map(|format| Ok(logger(format.file_name(), format.log_format()?)));
     let custom = CUSTOM.into_iter().map(|format| Ok(logger(format.file_name, format.log_format())));
-    known.chain(custom).collect::<Result<Vec<_>, _>>().map(Value::from)
+    known.chain(custom).collect()
 }
 
 /// Fields that decide a detection, in groups that are blanked together.

@@ -18,6 +18,7 @@ use super::{
     app::{self, Speaks},
     client::Way,
     config::{self, Secrets},
+    doors::Doors,
     envoy::Envoy,
     error::{Doing, MeshError},
     jwt::Login,
@@ -31,6 +32,8 @@ use super::{
 pub(crate) const SHOP: &str = "shop.example";
 const BANK: &str = "bank.example";
 const SETTLE: Duration = Duration::from_millis(300);
+/// Loggers that send over the network do so every 200 ms, and in the end not at all.
+const SENT: Duration = Duration::from_secs(2);
 
 /// A mesh that answers.
 pub(crate) struct Mesh {
@@ -39,13 +42,14 @@ pub(crate) struct Mesh {
     /// What a customer's browser does: trusts the web root, offers HTTP/1.1.
     pub(crate) browser: Arc<ClientConfig>,
     envoys: Vec<Envoy>,
+    doors: Option<Doors>,
     folder: TempDir,
     _programs: JoinSet<()>,
 }
 
 impl Mesh {
     /// Starts every program and Envoy and waits until all are ready.
-    pub(crate) async fn start(binary: &Path) -> Result<Self, MeshError> {
+    pub(crate) async fn start(binary: &Path, doors: Option<Doors>) -> Result<Self, MeshError> {
         let subnet = Subnet::claim()?;
         let ports = Ports::find(&subnet)?;
         let topology = Topology::new(subnet, ports);
@@ -58,15 +62,18 @@ impl Mesh {
 
         let mut programs = JoinSet::new();
         start_programs(&topology, &web, &mut programs).await?;
-        let envoys = start_envoys(binary, &topology, &login, &web, folder.path()).await?;
+        let envoys = start_envoys(binary, &topology, (&login, &web), folder.path(), doors).await?;
         let browser = Arc::new(browser(&web)?);
-        Ok(Self { topology, login, browser, envoys, folder, _programs: programs })
+        Ok(Self { topology, login, browser, envoys, doors, folder, _programs: programs })
     }
 
     /// Ends all Envoys and collects their logs, whose files live in the returned folder.
     pub(crate) async fn stop(self) -> Result<(Logs, TempDir), MeshError> {
         // Connections that were just closed are still on their way through the proxies.
         tokio::time::sleep(SETTLE).await;
+        if self.doors.is_some() {
+            tokio::time::sleep(SENT).await;
+        }
         let mut ending = JoinSet::new();
         for envoy in self.envoys {
             ending.spawn(envoy.stop());
@@ -109,9 +116,9 @@ async fn start_programs(topology: &Topology, web: &Authority, programs: &mut Joi
 async fn start_envoys(
     binary: &Path,
     topology: &Topology,
-    login: &Login,
-    web: &Authority,
+    (login, web): (&Login, &Authority),
     folder: &Path,
+    doors: Option<Doors>,
 ) -> Result<Vec<Envoy>, MeshError> {
     let trusted = Authority::new("cluster.local")?;
     let strange = Authority::new("cluster.local")?;
@@ -127,7 +134,7 @@ async fn start_envoys(
             Identity::Expired => trusted.expired(&pod.spiffe())?,
         };
         let secrets = Secrets { leaf: &leaf, root: &trusted.root, web: &names, jwks: &jwks };
-        let config = config::bootstrap(topology, pod, secrets, &own)?;
+        let config = config::bootstrap(topology, pod, secrets, &own, doors)?;
         let path = own.join("envoy.json");
         std::fs::write(&path, config.to_string()).doing(|| format!("write {}", path.display()))?;
         envoys.push(Envoy::start(binary, pod, &path, own.join("envoy.log"))?);

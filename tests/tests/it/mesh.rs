@@ -1,7 +1,8 @@
 //! The main job on real traffic: a mesh of real Envoys is attacked; what was planted is found in all three formats as far as each allows,
-//! nothing else is, and blanking the field that decides silences the detection that stands on it.
+//! nothing else is, and blanking the field that decides silences the detection that stands on it. The same events come in by every door that proxies have.
 
 mod custom;
+mod doors;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -122,7 +123,9 @@ async fn a_blanked_field_silences(run: &Run, format: Format) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_attacks_on_a_mesh_of_real_envoys_are_found() {
-    let run = tests::mesh::run(Pace::Fast).await.unwrap();
+    let behind = doors::Behind::open().await;
+    let run = tests::mesh::run(Pace::Fast, Some(behind.doors)).await.unwrap();
+    doors::every_way_in_agrees(&run, &behind.close().await).await;
     assert!(run.planted.len() >= 10, "the script has shrunk");
     for planted in &run.planted {
         let alike =

@@ -29,7 +29,7 @@ pub(super) async fn take_in(
 ) -> Result<Answer, Problem> {
     let Sent { label, key, pieces } = sent;
     let bytes: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
-    let taken = state.intake().take(label, key.as_deref(), pieces).await.map_err(|error| problem(&error))?;
+    let taken = state.intake().take(label, key.as_deref().into(), pieces).await.map_err(|error| problem(&error))?;
     let again = taken.is_again();
     match (ack, taken.sequence()) {
         (Ack::Durable, Some(sequence)) if again => Ok(Answer { done: Done::Durable(Durable { sequence }), again }),
@@ -68,7 +68,8 @@ fn accepted(tally: Tally) -> Accepted {
     Accepted { accepted: tally.accepted, rejected: tally.rejected, reasons }
 }
 
-fn problem(error: &IntakeError) -> Problem {
+/// What a caller is told of lines that were not taken.
+pub(crate) fn problem(error: &IntakeError) -> Problem {
     match error {
         IntakeError::NoRoom => full(),
         IntakeError::Journal(error) => match error.as_ref() {

@@ -366,7 +366,9 @@ impl<'a> Entry<'a> {
 
     /// What only some meshes send: headers and tags that they were told to, other filters' metadata and state.
     fn others(&self, line: &mut Object<'_>) -> Result<(), WireError> {
-        for (list, headers) in HEADERS.iter().zip([&self.request_headers, &self.response_headers, &self.response_trailers]) {
+        for (list, headers) in
+            HEADERS.iter().zip([&self.request_headers, &self.response_headers, &self.response_trailers])
+        {
             let List { key, known } = list;
             for (header, canonical) in *known {
                 if let Some(value) = headers.get(header.as_bytes()) {
@@ -405,7 +407,10 @@ impl<'a> Entry<'a> {
             })?;
         }
         let known = |name: &[u8]| {
-            matches!(name, b"io.istio.peer_principal" | b"io.istio.local_principal" | b"downstream_peer" | b"upstream_peer")
+            matches!(
+                name,
+                b"io.istio.peer_principal" | b"io.istio.local_principal" | b"downstream_peer" | b"upstream_peer"
+            )
         };
         if self.filter_state.iter().any(|(name, _)| !known(name)) {
             line.key("filter_state");
@@ -417,7 +422,9 @@ impl<'a> Entry<'a> {
                 Ok::<_, WireError>(())
             })?;
         }
-        for (key, dns) in [("downstream_peer_dns_san", &self.tls.peer.dns), ("downstream_local_dns_san", &self.tls.local.dns)] {
+        for (key, dns) in
+            [("downstream_peer_dns_san", &self.tls.peer.dns), ("downstream_local_dns_san", &self.tls.local.dns)]
+        {
             if !dns.is_empty() {
                 names(line, key, dns);
             }
@@ -461,10 +468,7 @@ const HEADERS: [List; 3] = [
 ];
 
 /// Writes what may fail after its key.
-fn try_with(
-    line: &mut Object<'_>,
-    write: impl FnOnce(&mut Vec<u8>) -> Result<(), WireError>,
-) -> Result<(), WireError> {
+fn try_with(line: &mut Object<'_>, write: impl FnOnce(&mut Vec<u8>) -> Result<(), WireError>) -> Result<(), WireError> {
     let mut outcome = Ok(());
     line.with(|out| outcome = write(out));
     outcome

@@ -112,7 +112,8 @@ impl<'a> Record<'a> {
         match &self.body {
             // what Istio sends beside labels, unless it is told not to
             Any::Null | Any::Map(_) => {}
-            Any::Text(body) if body.is_empty() || *body == b"-" || (body.starts_with(b"[") && is_access_log(members)) => {}
+            Any::Text(body)
+                if body.is_empty() || *body == b"-" || (body.starts_with(b"[") && is_access_log(members)) => {}
             body => {
                 line.key("body");
                 line.with(|out| any(out, body));

@@ -1,4 +1,4 @@
-//! From the wire to a complete, plain body in memory, or to nothing.
+//! From the wire to a complete, plain body in memory, or to nothing: of every request that brings lines.
 //!
 //! ```text
 //!  async: chunks, each within the idle timeout ──(4 of them)──▶ blocking: Inflater ─▶ pieces, ≤ limit in all
@@ -8,13 +8,13 @@
 use std::time::Duration;
 
 use axum::body::{BodyDataStream, Bytes};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use futures::StreamExt;
 use ingest::inflate::{Encoding, InflateError, Inflater};
 use tokio::sync::mpsc;
 
-use crate::http::config::HttpConfig;
-use crate::http::problem::{Kind, Problem};
+use super::config::HttpConfig;
+use super::problem::{Kind, Problem};
 
 /// Chunks between the wire and the inflater.
 const AHEAD: usize = 4;
@@ -22,16 +22,19 @@ const AHEAD: usize = 4;
 /// Bytes of a piece.
 const PIECE: usize = 1 << 20;
 
+/// Bytes of a refused body that are read all the same, at least.
+const LINGER_BYTES: u64 = 64 << 20;
+
 /// Longest time that the rest of a refused body is read for, and the longest silence in it.
 const LINGER: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// What the caller says about the body's encoding; `None`: nothing, the first bytes tell.
-pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Problem> {
+pub(crate) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Problem> {
     let mut named = headers.get_all(header::CONTENT_ENCODING).iter();
     let (Some(name), None) = (named.next(), named.next()) else {
         return if headers.contains_key(header::CONTENT_ENCODING) {
-            Err(super::unknown_encoding("several"))
+            Err(unknown_encoding("several"))
         } else {
             Ok(None)
         };
@@ -42,12 +45,18 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Option<Encoding>, Problem>
         "identity" => Ok(Some(Encoding::Plain)),
         "gzip" | "x-gzip" => Ok(Some(Encoding::Gzip)),
         "zstd" => Ok(Some(Encoding::Zstd)),
-        _ => Err(super::unknown_encoding(&name)),
+        _ => Err(unknown_encoding(&name)),
     }
 }
 
+/// Refuses a body that says that it is too long: compressed bytes do not become fewer.
+pub(crate) fn announced(headers: &HeaderMap, limit: u64) -> Result<Option<u64>, Problem> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit) { Err(too_large(limit)) } else { Ok(length) }
+}
+
 /// The whole body, inflated.
-pub(super) async fn receive(
+pub(crate) async fn receive(
     body: &mut BodyDataStream,
     encoding: Option<Encoding>,
     config: &HttpConfig,
@@ -113,8 +122,13 @@ fn gather(pieces: &mut Vec<Vec<u8>>, mut plain: &[u8]) {
     }
 }
 
-/// Reads what is left of a body that was refused, up to `most` bytes and for a bounded time, so that the sender gets to read why.
-pub(super) async fn linger(body: &mut BodyDataStream, most: u64) {
+/// Reads what is left of a body that was refused, within bounds, so that the sender gets to read why: most read the answer only after their body is out.
+/// Not of one that waits for a word before it sends anything.
+pub(crate) async fn linger(body: &mut BodyDataStream, headers: &HeaderMap, config: &HttpConfig) {
+    if headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let most = config.max_body_bytes.saturating_mul(2).max(LINGER_BYTES);
     let rest = async {
         let mut read = 0;
         while let Ok(Some(Ok(chunk))) = tokio::time::timeout(SILENCE, body.next()).await {
@@ -128,7 +142,7 @@ pub(super) async fn linger(body: &mut BodyDataStream, most: u64) {
     let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
-pub(super) fn too_large(limit: u64) -> Problem {
+pub(crate) fn too_large(limit: u64) -> Problem {
     Problem::new(
         Kind::TooLarge,
         format!(
@@ -137,6 +151,12 @@ pub(super) fn too_large(limit: u64) -> Problem {
     )
 }
 
-pub(super) fn too_slow(limit: Duration) -> Problem {
+pub(crate) fn too_slow(limit: Duration) -> Problem {
     Problem::new(Kind::SlowBody, format!("the body did not come within {limit:?}: nothing was accepted, send it again"))
+}
+
+fn unknown_encoding(name: &str) -> Problem {
+    let shown: String = name.chars().take(64).collect();
+    Problem::new(Kind::UnsupportedEncoding, format!("Content-Encoding '{shown}' is not taken: use gzip, zstd or none"))
+        .with(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd, identity"))
 }
