@@ -1,6 +1,7 @@
 //! Lines of JSON, written straight into one buffer.
 //!
-//! What stands between quotes are the sender's bytes: whether they are UTF-8 the decoder looks at, and a line that is not becomes a reject, byte for byte.
+//! What a caller sent need not be UTF-8, and a line that is not would be a reject: whoever wants no row would only have to send such a header. So a text that is
+//! none is written as Envoy writes it into a file of JSON, each of its bytes from 0x80 on as the character of that number.
 
 use crate::shape::plain_until;
 
@@ -166,6 +167,9 @@ impl Object<'_> {
 
 /// Appends a string, quoted and escaped.
 pub(super) fn text(out: &mut Vec<u8>, value: &[u8]) {
+    if !value.is_ascii() && simdutf8::basic::from_utf8(value).is_err() {
+        return text(out, value.iter().copied().map(char::from).collect::<String>().as_bytes());
+    }
     out.push(b'"');
     let mut rest = value;
     loop {
@@ -234,6 +238,13 @@ mod tests {
             assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), value);
             assert!(out.iter().all(|byte| *byte >= 0x20));
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_become_one() {
+        let mut out = Vec::new();
+        text(&mut out, b"caf\xc3\xa9 \xff\xfe \"");
+        assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), "caf\u{c3}\u{a9} \u{ff}\u{fe} \"");
     }
 
     #[test]

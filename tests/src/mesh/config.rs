@@ -71,6 +71,10 @@ pub(crate) fn bootstrap(
     Ok(json!({
         "admin": {"address": address(pod.ip, topology.ports.admin)},
         "cluster_manager": {"upstream_bind_config": {"source_address": socket(pod.ip, 0)}},
+        // as istio-agent writes it, and what Envoy says of itself where it sends logs
+        "node": {"metadata": {
+            "NAME": pod.name, "NAMESPACE": pod.namespace, "SERVICE_ACCOUNT": pod.workload, "CLUSTER_ID": "Kubernetes",
+        }},
         "static_resources": {"listeners": listeners, "clusters": clusters},
     }))
 }

@@ -117,7 +117,7 @@ fn als(of: Of) -> Value {
             "x-fapi-customer-ip-address",
         ];
         config.insert("additional_request_headers_to_log".to_owned(), json!(headers));
-        config.insert("additional_response_headers_to_log".to_owned(), json!(["x-fapi-interaction-id"]));
+        config.insert("additional_response_headers_to_log".to_owned(), json!(["x-fapi-interaction-id", "grpc-status"]));
         config.insert("additional_response_trailers_to_log".to_owned(), json!(["grpc-status"]));
     }
     json!({"name": logger, "typed_config": config})

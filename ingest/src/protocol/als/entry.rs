@@ -222,19 +222,29 @@ impl<'a> Entry<'a> {
         line.text("stream_id", self.stream_id);
         line.members(&node.members);
         line.text("route_name", self.route_name);
-        if kind == Kind::Http {
-            self.http(line);
+        match kind {
+            Kind::Http => self.http(line),
+            Kind::Tcp => self.tcp(node, line)?,
         }
+        // 0, as in a log: no response was sent, or it is not HTTP
+        line.number("response_code", Some(self.code.unwrap_or(0)));
         line.key("response_flags");
         try_with(line, |out| flags::write(out, self.flags))?;
-        line.text("connection_termination_details", self.termination);
-        line.text("upstream_transport_failure_reason", self.upstream_failure);
-        line.text("downstream_transport_failure_reason", self.downstream_failure);
+        for (key, reason) in [
+            ("connection_termination_details", self.termination),
+            ("upstream_transport_failure_reason", self.upstream_failure),
+            ("downstream_transport_failure_reason", self.downstream_failure),
+        ] {
+            words(line, key, reason);
+        }
         line.number("bytes_received", Some(self.received));
         line.number("bytes_sent", Some(self.sent));
         line.number("duration", self.duration.and_then(millis));
         address(line, "upstream_host", self.upstream_remote)?;
-        line.text("upstream_cluster", self.upstream_cluster);
+        // of a request that never got that far it is missing here, where a log has it: null would say that there was none
+        if !self.upstream_cluster.is_empty() {
+            line.text("upstream_cluster", self.upstream_cluster);
+        }
         address(line, "upstream_local_address", self.upstream_local)?;
         line.number("upstream_request_attempt_count", Some(self.attempts));
         address(line, "downstream_local_address", self.downstream_local)?;
@@ -292,13 +302,20 @@ impl<'a> Entry<'a> {
         line.text("original_path", self.original_path);
         line.text("authority", self.authority);
         line.text("protocol", protocol.as_bytes());
-        line.number("response_code", self.code);
         line.text("response_code_details", self.details);
         line.text("request_id", self.request_id);
         line.text("x_forwarded_for", self.forwarded_for);
         line.text("user_agent", self.user_agent);
         line.text("referer", self.referer);
         line.number("upstream_service_time", self.first_upstream_rx.and_then(millis));
+    }
+
+    /// A listener's log has the flag NR where no filter chain was found, and no field for the details that say so.
+    fn tcp(&self, node: &Node, line: &mut Object<'_>) -> Result<(), WireError> {
+        if node.of_a_listener && self.log_type == 0 && flags::has_no_route(self.flags)? {
+            line.text("response_code_details", b"filter_chain_not_found");
+        }
+        Ok(())
     }
 
     fn tls(&self, line: &mut Object<'_>) {
@@ -370,8 +387,10 @@ impl<'a> Entry<'a> {
             HEADERS.iter().zip([&self.request_headers, &self.response_headers, &self.response_trailers])
         {
             let List { key, known } = list;
+            let in_headers = std::ptr::eq(headers, &self.response_trailers)
+                && self.response_headers.get(GRPC_STATUS.0.as_bytes()).is_some();
             for (header, canonical) in *known {
-                if let Some(value) = headers.get(header.as_bytes()) {
+                if let Some(value) = headers.get(header.as_bytes()).filter(|_| !in_headers) {
                     line.text(canonical, value);
                 }
             }
@@ -452,6 +471,9 @@ struct List {
     known: &'static [(&'static str, &'static str)],
 }
 
+/// Among the trailers, or, of an answer without a body, among the headers.
+const GRPC_STATUS: (&str, &str) = ("grpc-status", "grpc_status");
+
 const HEADERS: [List; 3] = [
     List {
         key: "request_headers",
@@ -463,8 +485,8 @@ const HEADERS: [List; 3] = [
             ("x-fapi-customer-ip-address", "fapi_customer_ip"),
         ],
     },
-    List { key: "response_headers", known: &[("x-fapi-interaction-id", "response_fapi_interaction_id")] },
-    List { key: "response_trailers", known: &[("grpc-status", "grpc_status")] },
+    List { key: "response_headers", known: &[("x-fapi-interaction-id", "response_fapi_interaction_id"), GRPC_STATUS] },
+    List { key: "response_trailers", known: &[GRPC_STATUS] },
 ];
 
 /// Writes what may fail after its key.
@@ -472,6 +494,16 @@ fn try_with(line: &mut Object<'_>, write: impl FnOnce(&mut Vec<u8>) -> Result<()
     let mut outcome = Ok(());
     line.with(|out| outcome = write(out));
     outcome
+}
+
+/// Writes a text as logs do that separate their fields by blanks.
+fn words(line: &mut Object<'_>, key: &'static str, text: &[u8]) {
+    if text.iter().any(u8::is_ascii_whitespace) {
+        let joined: Vec<u8> = text.iter().map(|byte| if byte.is_ascii_whitespace() { b'_' } else { *byte }).collect();
+        line.text(key, &joined);
+    } else {
+        line.text(key, text);
+    }
 }
 
 fn names(line: &mut Object<'_>, key: &'static str, names: &Names<'_>) {

@@ -51,3 +51,13 @@ pub(super) fn write(out: &mut Vec<u8>, flags: &[u8]) -> Result<(), WireError> {
     out.extend_from_slice(if out.len() == start { b"null" } else { b"\"" });
     Ok(())
 }
+
+/// Whether `NR` is set.
+pub(super) fn has_no_route(flags: &[u8]) -> Result<bool, WireError> {
+    let mut fields = Message::new(flags);
+    let mut found = false;
+    while let Some((field, value)) = fields.next()? {
+        found |= field == 9 && value.number() != 0;
+    }
+    Ok(found)
+}

@@ -215,7 +215,14 @@ fn is_integer(text: &[u8]) -> bool {
 fn is_object(name: &[u8]) -> bool {
     matches!(
         name,
-        b"rbac" | b"rbac_tcp" | b"downstream_peer" | b"upstream_peer" | b"jwt_aud" | b"jwt_realm_access" | b"audit"
+        b"rbac"
+            | b"rbac_tcp"
+            | b"downstream_peer"
+            | b"upstream_peer"
+            | b"upstream_service"
+            | b"jwt_aud"
+            | b"jwt_realm_access"
+            | b"audit"
     )
 }
 

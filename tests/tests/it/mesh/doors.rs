@@ -1,7 +1,7 @@
 //! The same events by every way in: a mesh of real Envoys writes each of its requests and connections into files, and sends it as OTLP over gRPC, as OTLP over
 //! HTTP, as OTLP the way Istio does without labels, and to the access log service. The rows agree, as far as the protocols carry them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -77,17 +77,30 @@ async fn rows(log: &[u8]) -> Vec<Row> {
 /// Where a row is from and when it came is each way's own.
 const OWN: [&str; 3] = ["received_at", "log_id", "source"];
 
-/// What the protocol of the access log service does not carry, or carries otherwise: the table in the README.
-const NOT_IN_ALS: [&str; 18] = [
-    // not there at all
+/// What the access log service does not carry of any line, or carries otherwise: the table in the README.
+const NOT_IN_ALS: [&str; 12] = [
+    // no field for it
     "connection_id",
     "filter_chain_name",
     "peer_serial",
     "peer_fingerprint",
     "peer_cert_end",
-    "trace_id",
-    "grpc_status",
-    // the TLS of the client's side: of a client's line, and what follows from it
+    // by the cluster's metadata in a file, by its name or the authority here
+    "destination_service",
+    "claims",
+    "edge",
+    // with its query here
+    "path",
+    // of a request that was answered before it had one, there is none here
+    "upstream_cluster",
+    // the recommended format leaves it out
+    "upstream_service_time_ms",
+    // addresses and services of the file's keys, another's of ALS
+    "extra",
+];
+
+/// What it does not carry of a client's line besides: the TLS of the proxy's own connection, and who is at its other end.
+const OF_THE_CLIENTS_TLS: [&str; 12] = [
     "source_principal",
     "source_namespace",
     "source_service_account",
@@ -97,10 +110,37 @@ const NOT_IN_ALS: [&str; 18] = [
     "destination_service_account",
     "destination_trust_domain",
     "identity_verified",
-    // with its query here
-    "path",
-    "extra",
+    "transport_security",
+    "tls_version",
+    "tls_cipher",
 ];
+
+/// What it does not tell of a request that the proxy answered before it had a cluster: which side it was, and what it would have reached.
+const OF_THE_CLUSTER: [&str; 5] = ["reporter", "direction", "egress", "egress_host", "signals"];
+
+/// Rows of one event have one pod, start and stream.
+fn event(row: &Row) -> [Option<String>; 4] {
+    ["node_pod", "time", "stream_id", "connection_termination_details"].map(|key| row.get(key).map(Value::to_string))
+}
+
+/// Flags in one order, headers as long as the recommended format has them.
+fn alike(rows: &[Row]) -> Vec<Row> {
+    let mut rows = rows.to_vec();
+    for row in &mut rows {
+        if let Some(Value::String(flags)) = row.get_mut("response_flags") {
+            let mut sorted: Vec<&str> = flags.split(',').collect();
+            sorted.sort_unstable();
+            *flags = sorted.join(",");
+        }
+        for header in ["user_agent", "forwarded_for", "referer"] {
+            if let Some(Value::String(text)) = row.get_mut(header) {
+                // bytes that are no text are each way's own: `\u00ff` in a file, `!` here
+                *text = if text.ends_with(" latin") { "latin".to_owned() } else { text.chars().take(256).collect() };
+            }
+        }
+    }
+    rows
+}
 
 /// Rows by what they say, with how many say it.
 fn counted(rows: &[Row], without: &[&str]) -> BTreeMap<String, usize> {
@@ -117,18 +157,33 @@ fn counted(rows: &[Row], without: &[&str]) -> BTreeMap<String, usize> {
 
 #[track_caller]
 fn agree(way: &str, of_files: &[Row], of_door: &[Row], without: &[&str]) {
-    assert_eq!(of_door.len(), of_files.len(), "{way}");
     let (files, door) = (counted(of_files, without), counted(of_door, without));
     let only = |one: &BTreeMap<String, usize>, other: &BTreeMap<String, usize>| -> Vec<String> {
         one.iter().filter(|(row, count)| other.get(*row) != Some(count)).map(|(row, _)| row.clone()).collect()
     };
     let (in_files, in_door) = (only(&files, &door), only(&door, &files));
+    // which columns differ, with an example each
+    let mut differences: BTreeMap<String, String> = BTreeMap::new();
+    let parsed = |row: &String| serde_json::from_str::<Row>(row).unwrap();
+    let others: Vec<Row> = in_door.iter().map(parsed).collect();
+    for row in in_files.iter().map(parsed) {
+        match others.iter().find(|other| event(other) == event(&row)) {
+            None => drop(differences.insert("no such event".to_owned(), Value::from(row).to_string())),
+            Some(other) => {
+                for (column, value) in &row {
+                    if other.get(column) != Some(value) {
+                        let example =
+                            format!("file {value}, door {:?}, of {}", other.get(column), Value::from(row.clone()));
+                        differences.insert(column.clone(), example);
+                    }
+                }
+            }
+        }
+    }
     assert!(
-        in_files.is_empty() && in_door.is_empty(),
-        "{way}: {} rows differ, such as\nfile {}\ndoor {}",
-        in_files.len(),
-        in_files.first().map_or("", String::as_str),
-        in_door.first().map_or("", String::as_str)
+        in_files.is_empty() && in_door.is_empty() && of_files.len() == of_door.len(),
+        "{way}: {} rows differ: {differences:#?}",
+        in_files.len()
     );
 }
 
@@ -139,8 +194,30 @@ pub(super) async fn every_way_in_agrees(run: &Run, by_source: &BTreeMap<String, 
     let of = |source: &str| by_source.get(source).map(Vec::as_slice).unwrap_or_default();
     agree("OTLP over gRPC", &files, of("otlp_grpc"), &[]);
     agree("OTLP over HTTP", &files, of("otlp_http"), &[]);
-    // the text says less, and the label more
+    // the text says less, and the label more: that a pod is a gateway
     let text = rows(&run.logs.istio_text).await;
-    agree("OTLP, text and a label", &text, of(TEXT_SOURCE), &["node_pod", "reporter", "direction", "edge", "signals"]);
-    agree("ALS", &files, of("als"), &NOT_IN_ALS);
+    let of_the_pod = ["node_pod", "reporter", "direction", "egress", "egress_host", "edge", "signals"];
+    agree("OTLP, text and a label", &text, of(TEXT_SOURCE), &of_the_pod);
+    let (files, als) = (alike(&files), alike(of("als")));
+    let of_event: BTreeMap<_, &Row> = files.iter().map(|row| (event(row), row)).collect();
+    assert_eq!(of_event.len(), files.len(), "one event, one row");
+    let answered: BTreeSet<_> = als.iter().filter(|row| row["upstream_cluster"].is_null()).map(event).collect();
+    // which of three groups an event is in: the proxy answered before it had a cluster, a server's, a client's or gateway's
+    let group = |row: &&Row| match (answered.contains(&event(row)), of_event.get(&event(row))) {
+        (true, _) => 0,
+        (false, Some(row)) if row["reporter"] == "destination" => 1,
+        (false, _) => 2,
+    };
+    let of_group = |rows: &[Row], number| rows.iter().filter(|row| group(row) == number).cloned().collect::<Vec<Row>>();
+    let clients = [&NOT_IN_ALS[..], &OF_THE_CLIENTS_TLS].concat();
+    let without_cluster = [&clients[..], &OF_THE_CLUSTER].concat();
+    for (number, way, without) in [
+        (0, "ALS, answered without a cluster", &without_cluster[..]),
+        (1, "ALS, servers", &NOT_IN_ALS),
+        (2, "ALS, clients and gateways", &clients),
+    ] {
+        let (files, als) = (of_group(&files, number), of_group(&als, number));
+        assert!(files.len() > 50, "{way}: {}", files.len());
+        agree(way, &files, &als, without);
+    }
 }
