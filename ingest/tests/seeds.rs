@@ -11,12 +11,18 @@ type Target = fn(&[u8]);
 
 #[test]
 fn every_seed() {
-    let targets: [(&str, Target); 5] = [
+    let targets: [(&str, Target); 11] = [
         ("decode", targets::decode),
         ("decode_configured", targets::decode_configured),
         ("format_string", targets::format_string),
         ("mesh_config", targets::mesh_config),
         ("inflate", targets::inflate),
+        ("als", targets::als),
+        ("otlp", targets::otlp),
+        ("otlp_json", targets::otlp_json),
+        ("hec", targets::hec),
+        ("bulk", targets::bulk),
+        ("loki", targets::loki),
     ];
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
     assert_eq!(std::fs::read_dir(&seeds).unwrap().count(), targets.len());

@@ -2,6 +2,7 @@
 //! (see [`mesh`]), real receivers of findings (see [`receivers`]), and the other programs that read logs, to measure
 //! beside (see [`peers`]). The tests themselves are in `tests/tests`.
 
+pub mod grpc;
 pub mod lines;
 pub mod mesh;
 pub mod peers;

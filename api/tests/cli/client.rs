@@ -12,6 +12,11 @@ pub(super) struct Answer {
 
 /// Posts a body, with more headers, a line each. `None`: there was no answer.
 pub(super) fn post(address: &str, path: &str, headers: &str, body: &str) -> Option<Answer> {
+    post_bytes(address, path, headers, body.as_bytes())
+}
+
+/// The same of any bytes.
+pub(super) fn post_bytes(address: &str, path: &str, headers: &str, body: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
     let head = format!(
@@ -19,7 +24,7 @@ pub(super) fn post(address: &str, path: &str, headers: &str, body: &str) -> Opti
         body.len()
     );
     stream.write_all(head.as_bytes()).ok()?;
-    stream.write_all(body.as_bytes()).ok()?;
+    stream.write_all(body).ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     let text = String::from_utf8_lossy(&answer).into_owned();

@@ -16,7 +16,7 @@ use super::client::post;
 use super::service::Service;
 use super::text;
 
-const SENDERS: usize = 4;
+pub(super) const SENDERS: usize = 4;
 
 /// What senders know.
 #[derive(Default)]
@@ -37,6 +37,10 @@ impl Known {
     /// How many lines are acknowledged.
     pub(super) fn written(&self) -> usize {
         self.acknowledged.lock().unwrap().len()
+    }
+
+    pub(super) fn sent_again(&self) {
+        self.again.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn acknowledged(&self, ids: &[String]) {

@@ -11,6 +11,7 @@ mod crash;
 mod doctor;
 mod drift;
 mod ended;
+mod every_way;
 mod full;
 mod killed;
 mod power;

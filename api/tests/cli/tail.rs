@@ -21,7 +21,7 @@ const KEPT: usize = 400;
 
 /// How a log is rotated.
 #[derive(Clone, Copy, Debug)]
-enum Rotation {
+pub(super) enum Rotation {
     /// The file gets another name, and a new one is begun.
     Rename,
     /// The file is copied, and cut.
@@ -32,9 +32,10 @@ enum Rotation {
     Link,
 }
 
-const ROTATIONS: [Rotation; 4] = [Rotation::Rename, Rotation::CopyTruncate, Rotation::Compress, Rotation::Link];
+pub(super) const ROTATIONS: [Rotation; 4] =
+    [Rotation::Rename, Rotation::CopyTruncate, Rotation::Compress, Rotation::Link];
 
-struct Log {
+pub(super) struct Log {
     path: PathBuf,
     rotation: Rotation,
     file: File,
@@ -42,7 +43,7 @@ struct Log {
 }
 
 impl Log {
-    fn new(folder: &Path, rotation: Rotation) -> Self {
+    pub(super) fn new(folder: &Path, rotation: Rotation) -> Self {
         let path = folder.join(format!("{rotation:?}.log"));
         let mut log = Self { file: tempfile::tempfile().unwrap(), path, rotation, number: 0 };
         log.file = match rotation {
@@ -95,7 +96,7 @@ impl Log {
     }
 
     /// Writes without a pause until it is told to stop.
-    fn write(mut self, known: &Known, stop: &AtomicBool) {
+    pub(super) fn write(mut self, known: &Known, stop: &AtomicBool) {
         let mut rotate_at = Instant::now() + Duration::from_millis(150);
         for number in 0_u64.. {
             if stop.load(Ordering::Relaxed) {
@@ -121,6 +122,14 @@ impl Log {
 
 fn append(path: &Path) -> File {
     OpenOptions::new().create(true).append(true).open(path).unwrap()
+}
+
+/// Waits until a service has read everything that was written.
+pub(super) fn wait_for(service: &Service, known: &Known) {
+    let (begun, written) = (Instant::now(), i64::try_from(known.written()).unwrap());
+    while service.count() < written && begun.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(500));
+    }
 }
 
 #[test]
@@ -153,10 +162,7 @@ fn files_that_are_rotated_are_followed_through_kills() {
         stop.store(true, Ordering::Relaxed);
     });
     let service = Service::start(&data, &args);
-    let (begun, written) = (Instant::now(), i64::try_from(known.written()).unwrap());
-    while service.count() < written && begun.elapsed() < Duration::from_secs(120) {
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    wait_for(&service, &known);
     let metrics = service.get("/metrics");
     assert!(metrics.contains("meshwarden_receiver_lines_total{receiver=\"tail\"}"), "{metrics}");
     service.stop();

@@ -7,6 +7,7 @@
 //! format_string      byte: how to cut │ format │ NUL │ lines   the same, with that format
 //! mesh_config        a mesh's configuration                    no panic, and what it defines compiles or is refused
 //! inflate            byte: how to cut │ byte: limit │ bytes    never over the limit; the same, however they are cut
+//! als, otlp, …       a message, a body                         lines of which each is a row or a reject, or none; then as decode
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -17,8 +18,9 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use chrono::DateTime;
-use ingest::inflate::{Encoding, InflateError, Inflater};
+use ingest::inflate::{Encoding, InflateError, Inflater, snappy_block};
 use ingest::mesh_config::LogFormat;
+use ingest::protocol::{Lines, als, bulk, hec, loki, otlp};
 use ingest::{AccessLogBatch, DecodeOptions, Decoder, FieldMap, JsonFormat, MeshFormats, TextFormat};
 
 /// Lines of any kind.
@@ -26,6 +28,55 @@ pub fn decode(input: &[u8]) {
     static OPTIONS: LazyLock<DecodeOptions> = LazyLock::new(DecodeOptions::default);
     let Some((cut, lines)) = input.split_first() else { return };
     compare(&OPTIONS, *cut, lines);
+}
+
+/// A message of Envoy's access log service.
+pub fn als(message: &[u8]) {
+    door(|lines| als::Stream::new().message(message, lines).map_err(|error| error.to_string()));
+}
+
+/// A request of OTLP in Protocol Buffers.
+pub fn otlp(request: &[u8]) {
+    door(|lines| otlp::from_protobuf(request, lines).map_err(|error| error.to_string()));
+}
+
+/// A request of OTLP in JSON.
+pub fn otlp_json(request: &[u8]) {
+    door(|lines| otlp::from_json(request, lines).map_err(|error| error.to_string()));
+}
+
+/// Events of Splunk's HTTP Event Collector.
+pub fn hec(body: &[u8]) {
+    door(|lines| hec::events(body, lines).map_err(|error| error.to_string()));
+}
+
+/// A body of Elasticsearch's `_bulk`.
+pub fn bulk(body: &[u8]) {
+    door(|lines| bulk::documents(body, lines).map(drop).map_err(|error| error.to_string()));
+}
+
+/// A push of Loki: JSON, else a block of Snappy.
+pub fn loki(body: &[u8]) {
+    door(|lines| {
+        if body.first() == Some(&b'{') {
+            return loki::from_json(body, lines).map_err(|error| error.to_string());
+        }
+        let plain = snappy_block(body, 1 << 20).map_err(|error| error.to_string())?;
+        loki::from_protobuf(&plain, lines).map_err(|error| error.to_string())
+    });
+}
+
+/// What a door reads becomes lines, one for each record, or nothing at all.
+fn door(read: impl FnOnce(&mut Lines) -> Result<(), String>) {
+    static OPTIONS: LazyLock<DecodeOptions> = LazyLock::new(DecodeOptions::default);
+    let mut lines = Lines::new();
+    if read(&mut lines).is_err() {
+        assert!(lines.is_empty() && lines.bytes().is_empty(), "a body that is refused leaves lines");
+        return;
+    }
+    let ends = lines.bytes().iter().filter(|byte| **byte == b'\n').count() as u64;
+    assert_eq!(ends, lines.count(), "a record is a line");
+    compare(&OPTIONS, 0, lines.bytes());
 }
 
 /// Lines of any kind, read with the formats of a mesh's configuration.

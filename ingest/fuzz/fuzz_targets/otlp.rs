@@ -1,0 +1,4 @@
+//! See [`ingest_fuzz::otlp`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| ingest_fuzz::otlp(input));
