@@ -15,6 +15,10 @@ use crate::protocol::lines::Lines;
 pub struct JsonError(#[from] serde_json::Error);
 
 pub(super) fn read(request: &[u8], lines: &mut Lines) -> Result<(), JsonError> {
+    // a list would do for an object whose members have defaults
+    if request.trim_ascii_start().first() != Some(&b'{') {
+        return Err(JsonError(de::Error::custom("expected an object")));
+    }
     let request: Request<'_> = serde_json::from_slice(request)?;
     for logs in &request.resource_logs {
         let resource = Resource::of(members(&logs.resource.attributes, 0));

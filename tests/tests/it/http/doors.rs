@@ -34,6 +34,16 @@ fn address(server: &Server) -> SocketAddr {
     server.base.strip_prefix("http://").unwrap().parse().unwrap()
 }
 
+/// Istio's default text, which does not say in which pod it was written.
+fn texts(lines: usize) -> Vec<String> {
+    let line = |n| {
+        format!(
+            "[2026-11-23T12:00:{n:02}.000Z] \"GET /orders HTTP/1.1\" 200 - via_upstream - \"-\" 0 11 1 0 \"-\" \"curl/8\" \"r-{n}\" \"orders:8080\" \"10.0.0.2:8080\" inbound|8080|| 127.0.0.6:4000 10.0.0.2:8080 10.0.0.1:5000 - default"
+        )
+    };
+    (0..lines).map(line).collect()
+}
+
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -77,8 +87,8 @@ async fn splunk_s_event_collector() {
 #[tokio::test(flavor = "multi_thread")]
 async fn elasticsearch_s_bulk() {
     let server = Server::start().await;
-    let documents: String = calm(2)
-        .lines()
+    let documents: String = texts(2)
+        .iter()
         .map(|line| {
             format!(
                 "{{\"create\":{{\"_id\":\"x\"}}}}\n{}\n",
@@ -112,7 +122,7 @@ async fn elasticsearch_s_bulk() {
 #[tokio::test(flavor = "multi_thread")]
 async fn loki_s_push() {
     let server = Server::start().await;
-    let values: Vec<Value> = calm(2).lines().map(|line| json!(["1795435200000000000", line])).collect();
+    let values: Vec<Value> = texts(2).iter().map(|line| json!(["1795435200000000000", line])).collect();
     let body = json!({"streams": [{"stream": {"pod": "web-1", "namespace": "shop", "app": "x"}, "values": values}]});
     for _ in 0..2 {
         let answer = post(&server, "/loki/api/v1/push", &[JSON], body.to_string()).await;
@@ -121,7 +131,7 @@ async fn loki_s_push() {
     assert_eq!(server.value("SELECT count(*) FROM access_logs WHERE node_pod = 'web-1' AND source = 'loki'").await, 2);
     // as Promtail sends it: a block of Snappy, here without any copies
     let entry = |line: &str| protobuf::bytes(2, &protobuf::bytes(2, line.as_bytes()));
-    let entries: Vec<u8> = calm(4).lines().skip(2).flat_map(entry).collect();
+    let entries: Vec<u8> = texts(4).iter().skip(2).flat_map(|line| entry(line)).collect();
     let labels = protobuf::bytes(1, br#"{pod="web-2", namespace="shop"}"#);
     let plain = protobuf::bytes(1, &[labels, entries].concat());
     let block = snappy(&plain);
