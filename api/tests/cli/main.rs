@@ -13,6 +13,7 @@ mod drift;
 mod ended;
 mod full;
 mod killed;
+mod meshes;
 mod power;
 mod report;
 mod service;

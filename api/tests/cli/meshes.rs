@@ -1,0 +1,98 @@
+//! Configurations of meshes as they are out there, given to `doctor format` and to `scan --mesh-config`.
+
+use std::path::PathBuf;
+
+use super::{run, text, with_stdin};
+
+/// A folder with files, and their paths.
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        files.iter().for_each(|(name, content)| std::fs::write(folder.path().join(name), content).unwrap());
+        Files(folder)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    /// Runs the program with the files in place of their names; stdout, stderr, and the exit code.
+    fn run(&self, args: &[&str]) -> (String, String, Option<i32>) {
+        let is_file = |arg: &str| PathBuf::from(self.path(arg)).exists();
+        let args: Vec<String> =
+            args.iter().map(|arg| if is_file(arg) { self.path(arg) } else { (*arg).to_owned() }).collect();
+        let output = run(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        (text(&output.stdout), text(&output.stderr), output.status.code())
+    }
+}
+
+const TEXT: &str = r#"[2026-11-23T12:00:00.000Z] "GET /x HTTP/1.1" 200 - via_upstream - "-" 0 5 1 1 "-" "curl/8" "a-b" "orders:8080" "10.0.0.2:8080" inbound|8080|| 127.0.0.6:1 10.0.0.2:8080 10.0.0.1:40000 outbound_.8080_._.orders.shop.svc.cluster.local default"#;
+
+/// The ConfigMap that `istioctl install` makes.
+const DEFAULT: &str = "apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |-
+    defaultConfig:
+      discoveryAddress: istiod.istio-system.svc:15012
+    defaultProviders:
+      metrics:
+      - prometheus
+    enablePrometheusMerge: true
+    rootNamespace: istio-system
+    trustDomain: cluster.local
+  meshNetworks: 'networks: {}'
+";
+
+const BY_NAME: &str = "apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: t, namespace: istio-system}
+spec: {accessLogging: [{providers: [{name: envoy}]}]}
+";
+
+#[test]
+fn a_default_mesh_whose_telemetry_names_the_built_in_provider() {
+    let both = format!("{DEFAULT}---\n{BY_NAME}");
+    let files =
+        Files::new(&[("a.log", TEXT), ("both.yaml", &both), ("mesh.yaml", DEFAULT), ("telemetry.yaml", BY_NAME)]);
+    for yaml in [&["both.yaml"][..], &["mesh.yaml", "telemetry.yaml"]] {
+        let (out, err, code) = files.run(&[&["doctor", "format"], yaml].concat());
+        assert_eq!(code, Some(0), "{err}");
+        for said in [
+            "provider envoy (built into Istio)",
+            "Istio's default text, to /dev/stdout",
+            "fills 24",
+            "47 of the 70 keys of the recommended format (it has no upstream_service_time)",
+            "0 of 5 evaluable, 5 degraded",
+            "Add these labels to a JSON format",
+            "kind: Telemetry",
+        ] {
+            assert!(out.contains(said), "{said} is not in {out}");
+        }
+        assert_eq!(out.matches("provider envoy").count(), 1, "{out}");
+    }
+    let (_, err, code) = files.run(&["scan", "--mesh-config", "both.yaml", "a.log"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(!err.contains("no access log"), "{err}");
+}
+
+#[test]
+fn a_mesh_that_logs_nowhere() {
+    let files = Files::new(&[("a.log", TEXT), ("mesh.yaml", DEFAULT)]);
+    let (out, err, code) = files.run(&["doctor", "format", "mesh.yaml"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("this mesh logs no access at all") && out.contains("kind: Telemetry"), "{out}");
+    let (out, err, code) = files.run(&["scan", "--mesh-config", "mesh.yaml", "a.log"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(err.contains("this mesh switches no access log on"), "{err}");
+}
+
+#[test]
+fn a_format_that_fills_no_key() {
+    let yaml = "extensionProviders:\n- name: lits\n  envoyFileAccessLog: {logFormat: {labels: {a: const, vh: '%VIRTUAL_CLUSTER_NAME%'}}}\n";
+    let (out, _, _) = Files::new(&[("z.yaml", yaml)]).run(&["doctor", "format", "z.yaml"]);
+    assert!(out.contains("none of the 70 keys of the recommended format") && !out.contains("all 70 keys"), "{out}");
+}
