@@ -91,6 +91,32 @@ fn a_mesh_that_logs_nowhere() {
 }
 
 #[test]
+fn a_format_that_tells_no_reporter() {
+    let labels = |more: &str| {
+        format!(
+            "extensionProviders:\n- name: slim\n  envoyFileAccessLog:\n    logFormat:\n      labels: {{ts: '%START_TIME%', path: '%REQ(:PATH)%', status: '%RESPONSE_CODE%', flags: '%RESPONSE_FLAGS%'{more}}}\n"
+        )
+    };
+    let details = labels(", details: '%RESPONSE_CODE_DETAILS%'");
+    let tls = labels(", tls: '%DOWNSTREAM_TLS_VERSION%'");
+    let full = labels(", details: '%RESPONSE_CODE_DETAILS%', c: '%UPSTREAM_CLUSTER_RAW%'");
+    let files = Files::new(&[("slim.yaml", &details), ("tls.yaml", &tls), ("full.yaml", &full)]);
+    let out = |name: &str| files.run(&["doctor", "format", name]).0.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (slim, tls, full) = (out("slim.yaml"), out("tls.yaml"), out("full.yaml"));
+    for said in [
+        "blind http.403-spike - without upstream_cluster: it sees nothing",
+        "degraded mtls.plaintext-attempt",
+        "without upstream_cluster: ordinary lines: it reads those of the reporter destination or ztunnel",
+        "upstream_cluster: \"%UPSTREAM_CLUSTER_RAW%\"",
+    ] {
+        assert!(slim.contains(said), "{said} is not in {slim}");
+    }
+    let said = "blind mtls.plaintext-attempt - without upstream_cluster: it reads lines of the reporter destination or ztunnel, and no line tells";
+    assert!(tls.contains(said), "{tls}");
+    assert!(full.contains("degraded http.403-spike") && !full.contains("without upstream_cluster"), "{full}");
+}
+
+#[test]
 fn a_format_that_fills_no_key() {
     let yaml = "extensionProviders:\n- name: lits\n  envoyFileAccessLog: {logFormat: {labels: {a: const, vh: '%VIRTUAL_CLUSTER_NAME%'}}}\n";
     let (out, _, _) = Files::new(&[("z.yaml", yaml)]).run(&["doctor", "format", "z.yaml"]);
