@@ -122,3 +122,11 @@ fn a_format_that_fills_no_key() {
     let (out, _, _) = Files::new(&[("z.yaml", yaml)]).run(&["doctor", "format", "z.yaml"]);
     assert!(out.contains("none of the 70 keys of the recommended format") && !out.contains("all 70 keys"), "{out}");
 }
+
+#[test]
+fn a_pipe_is_read() {
+    let output = with_stdin(&["scan", "/dev/stdin"], TEXT.as_bytes());
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    assert!(text(&output.stdout).contains("1 ") && !err.contains("cannot be read"), "{}{err}", text(&output.stdout));
+}
