@@ -235,6 +235,22 @@ impl Operator {
         }
     }
 
+    /// The same operator in a format that separates values by `|`, which stands in the names of clusters, too.
+    pub(crate) fn between_pipes(mut self) -> Operator {
+        if self.key() == Some(Key::UpstreamCluster) && self.class == ValueClass::Word {
+            self.class = ValueClass::Cluster;
+        }
+        self
+    }
+
+    /// The same operator, as if it said a number instead of a time.
+    pub(crate) fn with_number_for_time(mut self) -> Operator {
+        if matches!(self.class, ValueClass::Time(_)) {
+            self.class = ValueClass::Number;
+        }
+        self
+    }
+
     /// Which characters its value can have.
     pub(crate) fn class(&self) -> &ValueClass {
         &self.class

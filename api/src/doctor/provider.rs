@@ -202,6 +202,12 @@ impl Format {
         {
             ambiguities(&text.ambiguities(), notes);
         }
+        if let Some((operator, cluster)) = self.text.as_ref().and_then(TextFormat::unreadable_cluster) {
+            notes.push(Note::wrong(format!(
+                "no line with a cluster such as `{cluster}` can be read: {operator} holds the `|` that separates the values here, so that there are several \
+                 readings, and the line is a reject; put double quotes around it, or log JSON"
+            )));
+        }
         for operator in self.operators().filter(|operator| operator.is_no_instant()) {
             notes.push(Note::risk(format!(
                 "{operator} says no instant: lines are dated by what they come in (CRI, docker, journald, a shipper's JSON); where that says no time, each is a reject"

@@ -130,3 +130,17 @@ fn a_pipe_is_read() {
     assert_eq!(output.status.code(), Some(0), "{err}");
     assert!(text(&output.stdout).contains("1 ") && !err.contains("cannot be read"), "{}{err}", text(&output.stdout));
 }
+
+#[test]
+fn clusters_in_a_format_that_separates_by_pipes() {
+    let yaml = |format: &str| format!("accessLogFile: /dev/stdout\naccessLogFormat: '{format}'\n");
+    let sound = yaml("%START_TIME%|%REQ(:METHOD)%|%RESPONSE_CODE%|%UPSTREAM_CLUSTER%|%DURATION%");
+    let unsound = yaml("%START_TIME%|%REQ(:METHOD)%|%UPSTREAM_CLUSTER%|%REQ(USER-AGENT)%");
+    let log = "2026-11-22T14:39:24.727Z|GET|200|inbound|8080|||5\n";
+    let files = Files::new(&[("sound.yaml", &sound), ("unsound.yaml", &unsound), ("a.log", log)]);
+    let said = "no line with a cluster such as `inbound|8080||` can be read: %UPSTREAM_CLUSTER%";
+    let out = |name: &str| files.run(&["doctor", "format", name]).0.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(out("unsound.yaml").contains(said) && !out("sound.yaml").contains(said), "{}", out("unsound.yaml"));
+    let (out, err, code) = files.run(&["scan", "--mesh-config", "sound.yaml", "a.log"]);
+    assert!(code == Some(0) && !err.contains("reject"), "{out}{err}");
+}
