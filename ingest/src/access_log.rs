@@ -29,7 +29,7 @@ use crate::field_map::Resolved;
 use crate::fields::Fields;
 use crate::format_string::Misfit;
 use crate::key::{Key, KeySet};
-use crate::line_format::{LineFormat, Told};
+use crate::line_format::{LineFormat, PathSource, Told};
 use crate::log_type::{self, LogType};
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, RejectReason, shown};
@@ -111,7 +111,7 @@ fn decode_any(
                     return Err(misfit.into());
                 }
                 fields.doubt();
-                fields.tell(Told::new(LineFormat::StringJson, None).timeless(fields.told().timeless));
+                fields.tell(Told::new(LineFormat::StringJson, PathSource::default()).timeless(fields.told().timeless));
             } else if let (Some(shapes), names) = (shapes, names?) {
                 shapes.learn(line, names);
             }
@@ -120,7 +120,7 @@ fn decode_any(
             // whoever configures a format wants to hear where it does not fit
             text::parse(line, &mut fields)
                 .map_err(|refusal| configured.and_then(Result::err).map_or(refusal, Into::into))?;
-            fields.tell(Told::new(LineFormat::of_text(fields.carried()), None));
+            fields.tell(Told::new(LineFormat::of_text(fields.carried()), PathSource::default()));
         }
         (Some(Err(misfit)), _) => return Err(misfit.into()),
         (None, _) => {

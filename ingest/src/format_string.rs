@@ -26,6 +26,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::key::{Key, KeySet};
+use crate::line_format::PathSource;
 use crate::operator::{Operator, OperatorError, Piece, ValueClass, pieces};
 use crate::reject::{Refusal, RejectReason};
 
@@ -46,7 +47,7 @@ pub struct TextFormat {
     targets: Vec<Target>,
     /// What Envoy writes for a value that it does not have.
     absent: Absent,
-    original_path_first: bool,
+    path: PathSource,
     plan: fast::Plan,
 }
 
@@ -179,9 +180,9 @@ impl TextFormat {
         self
     }
 
-    /// Whether its path is one in whose place a caller may put another.
-    pub(crate) fn prefers_original_path(&self) -> bool {
-        self.original_path_first
+    /// What it says about the paths of its lines.
+    pub(crate) fn path_source(&self) -> PathSource {
+        self.path
     }
 
     /// Whether it logs no start time.

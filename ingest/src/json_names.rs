@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use crate::field_map::{FieldMap, FieldMapError, Resolved};
 use crate::json_format::JsonFormat;
 use crate::key::{Key, KeySet};
+use crate::line_format::PathSource;
 
 /// The names of every configured JSON format, and those that hold for any other line.
 #[derive(Debug, Clone, Default)]
@@ -28,8 +29,7 @@ pub(crate) struct JsonNames {
 struct OfFormat {
     map: FieldMap,
     labels: HashSet<String>,
-    /// Unknown of a format that nobody configured.
-    original_path_first: Option<bool>,
+    path: PathSource,
     /// It logs no start time.
     timeless: bool,
     /// Keys that its lines carry though they may be left out: what is not there is null.
@@ -44,8 +44,8 @@ struct OfFormat {
 #[derive(Debug, Clone)]
 pub(crate) struct LineNames<'n> {
     pub(crate) map: &'n FieldMap,
-    /// Whether the format logs `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path, if a configuration says it.
-    pub(crate) original_path_first: Option<bool>,
+    /// What the format's configuration says about paths.
+    pub(crate) path: PathSource,
     /// Whether it has every label of a format that logs no start time.
     pub(crate) timeless: bool,
     /// Keys that the line carries though it may leave them out.
@@ -69,10 +69,10 @@ impl JsonNames {
         let dated = |name: &&str| matches!(map.resolve(name), Resolved::Mapped(Key::StartTime));
         let dated = never_null.iter().any(|name| dated(&name));
         let never_null = names(&|name| dated && never_null.contains(name));
-        let (labels, original_path_first) = (names(&|_| true), Some(format.prefers_original_path()));
+        let (labels, path) = (names(&|_| true), format.path_source());
         let carries = if omits_empty { format.carries_omitting() } else { KeySet::EMPTY };
         let timeless = !format.carries().has(Key::StartTime);
-        let names = OfFormat { map, labels, original_path_first, timeless, carries, required, never_null };
+        let names = OfFormat { map, labels, path, timeless, carries, required, never_null };
         // providers often share a format
         if !self.formats.contains(&names) {
             // where a label has a known format's name and another meaning, lines of that format are not this one's
@@ -107,14 +107,13 @@ impl JsonNames {
                 let configured = |format: &OfFormat| self.formats.contains(format);
                 let rivals = alike.filter(|(.., other)| configured(other) && format.means_other_than(other, &has));
                 let rivals = rivals.map(|(.., other)| &other.map).collect();
-                let OfFormat { map, original_path_first, carries, .. } = format;
-                let (original_path_first, carries) = (*original_path_first, *carries);
+                let OfFormat { map, path, carries, .. } = format;
                 let timeless = format.timeless && *missing == 0;
-                LineNames { map, original_path_first, timeless, carries, rivals, names: self }
+                LineNames { map, path: *path, timeless, carries: *carries, rivals, names: self }
             }
             None => LineNames {
                 map: own,
-                original_path_first: None,
+                path: PathSource::default(),
                 timeless: false,
                 carries: KeySet::EMPTY,
                 rivals: Vec::new(),
@@ -137,7 +136,7 @@ impl OfFormat {
         let of = |format: JsonFormat| OfFormat {
             map: own.clone(),
             labels: format.names().map(str::to_owned).collect(),
-            original_path_first: None,
+            path: PathSource::default(),
             timeless: false,
             carries: KeySet::EMPTY,
             required: format.never_null().into_iter().map(str::to_owned).collect(),

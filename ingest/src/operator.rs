@@ -106,6 +106,17 @@ impl Operator {
             && other.as_deref() == Some(":path")
     }
 
+    /// Whether its value is a path with its query string.
+    #[must_use]
+    pub fn logs_query(&self) -> bool {
+        let leaves_out = match &*self.name {
+            "REQ_WITHOUT_QUERY" => true,
+            "PATH" => self.argument().split(':').next() == Some("NQ"),
+            _ => false,
+        };
+        matches!(self.key(), Some(Key::Path | Key::OriginalPath)) && !leaves_out
+    }
+
     /// Why Envoy 1.40 refuses a configuration with this operator; `None` if it accepts it.
     #[must_use]
     pub fn refused(&self) -> Option<&'static str> {

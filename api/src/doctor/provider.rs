@@ -167,11 +167,7 @@ impl Format {
 
     /// A query string is logged by an operator that does not leave it out.
     fn queries(&self) -> Queries {
-        let logged = self.operators().any(|operator| {
-            matches!(operator.feeds(), Some("path" | "original_path"))
-                && secrets::revealed(operator) == Some(secrets::Reveals::Query)
-        });
-        if logged { Queries::Logged } else { Queries::LeftOut }
+        if self.operators().any(Operator::logs_query) { Queries::Logged } else { Queries::LeftOut }
     }
 
     fn notes(&self, provider: &Provider, notes: &mut Vec<Note>) {

@@ -116,6 +116,55 @@ fn a_format_that_tells_no_reporter() {
     assert!(full.contains("degraded http.403-spike") && !full.contains("without upstream_cluster"), "{full}");
 }
 
+const READS_QUERY: &str = r#"/* ---
+id = "mine.queries"
+version = 1
+title = "a test"
+severity = "low"
+window = "5m"
+entity = ["source"]
+summary = "{source} {count}"
+requires = ["path"]
+reads_query = true
+attack = []
+false_positives = ""
+runbook = ""
+--- */
+SELECT source_ip AS source, count(*) AS count, min(time) AS first_seen, max(time) AS last_seen, array_agg(log_id ORDER BY time) AS evidence
+FROM requests WHERE time >= $window_start AND time < $window_end AND path LIKE '%?%' GROUP BY 1"#;
+
+#[test]
+fn who_reads_queries_is_blind_in_logs_of_a_configured_format_without() {
+    let json = |path: &str| {
+        format!(
+            "extensionProviders:\n- name: a\n  envoyFileAccessLog:\n    logFormat:\n      labels: {{ ts: '%START_TIME%', p: '{path}', c: '%RESPONSE_CODE%', cl: '%UPSTREAM_CLUSTER%' }}\n"
+        )
+    };
+    let as_text =
+        |path: &str| format!("accessLogFile: /dev/stdout\naccessLogFormat: '<%START_TIME%> {path} %RESPONSE_CODE%'\n");
+    let (without, with) = ("%REQ_WITHOUT_QUERY(:PATH)%", "%REQ(:PATH)%");
+    let line = r#"{"ts":"2026-11-22T14:39:24.727Z","p":"/a","c":200,"cl":"inbound|80||"}"#;
+    let words = "<2026-11-22T14:39:24.727Z> /a 200";
+    for (yaml, line, blind) in [
+        (json(without), line, true),
+        (json(with), line, false),
+        (as_text(without), words, true),
+        (as_text(with), words, false),
+    ] {
+        let files = Files::new(&[("m.yaml", &yaml), ("a.log", line)]);
+        let detections = Files::new(&[("q.sql", READS_QUERY)]);
+        let folder = detections.0.path().to_str().unwrap();
+        for args in [
+            &["doctor", "format", "m.yaml"][..],
+            &["doctor", "format", "a.log", "--mesh-config", "m.yaml"],
+            &["scan", "a.log", "--mesh-config", "m.yaml"],
+        ] {
+            let (out, err, _) = files.run(&[args, &["--detections", folder]].concat());
+            assert_eq!(out.contains("without the query of path"), blind, "{yaml}{args:?} {out}{err}");
+        }
+    }
+}
+
 #[test]
 fn a_format_that_fills_no_key() {
     let yaml = "extensionProviders:\n- name: lits\n  envoyFileAccessLog: {logFormat: {labels: {a: const, vh: '%VIRTUAL_CLUSTER_NAME%'}}}\n";

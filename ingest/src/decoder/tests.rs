@@ -266,7 +266,7 @@ fn formats_and_envelopes_are_counted() {
                 "1 Istio's default text in shipper's JSON",
                 "1 Istio's default text in kubectl/stern prefix",
                 "1 older text of Istio or Envoy",
-                "1 configured text",
+                "1 configured text without query",
                 "1 ztunnel text",
                 "1 ztunnel text in journald",
             ]
