@@ -23,7 +23,7 @@ use chrono::{DateTime, Utc};
 use crate::cluster::{self, Cluster};
 use crate::edge::{self, Signs};
 use crate::endpoints::Addresses;
-use crate::envelope::Node;
+use crate::envelope::{Node, unopened};
 use crate::extra::extra;
 use crate::field_map::Resolved;
 use crate::fields::Fields;
@@ -429,10 +429,16 @@ fn start_time(fields: &Fields<'_>, context: &Context<'_>) -> Result<i64, Refusal
                 "the configured format logs no start time, and nothing that the line came in says when it was written";
             Refusal::new(RejectReason::BadTime, detail)
         }),
-        None => {
-            let detail = "no start_time; if the format calls it otherwise, map that key to start_time";
-            Err(Refusal::new(RejectReason::NotAnAccessLog, detail))
-        }
+        None => Err(Refusal::new(
+            RejectReason::NotAnAccessLog,
+            match unopened(|name| fields.kept(name)) {
+                Some(name) => format!(
+                    "no start_time; its `{name}` begins like a line of a proxy's, but is not read, for a caller may have written it: beside it is a key that no log \
+                     shipper is known to write. Let the shipper leave that out, or put it into `kubernetes`"
+                ),
+                None => "no start_time; if the format calls it otherwise, map that key to start_time".to_owned(),
+            },
+        )),
     }
 }
 

@@ -17,6 +17,7 @@ mod value;
 
 use std::sync::Arc;
 
+use crate::envelope::names_a_pod;
 use crate::field_map::Resolved;
 use crate::fields::is_null;
 use crate::format::recommended_as;
@@ -158,6 +159,10 @@ impl Shape {
             let blanks = colon.trim_start_matches([' ', '\t']);
             let after = blanks.strip_prefix(':')?.trim_start_matches([' ', '\t']);
             let literal = literal.get(..literal.len() - after.len())?;
+            // who logged the line is for the envelope to say, which looks at the other keys, too
+            if names_a_pod(name) {
+                return None;
+            }
             let mut carries = KeySet::EMPTY;
             let feeds = match names.map.resolve(name) {
                 Resolved::Unknown => Feeds::Extra(layout.add(name)),
