@@ -23,13 +23,13 @@ use chrono::{DateTime, Utc};
 use crate::cluster::{self, Cluster};
 use crate::edge::{self, Signs};
 use crate::endpoints::Addresses;
-use crate::envelope::Node;
+use crate::envelope::{Node, unopened};
 use crate::extra::extra;
 use crate::field_map::Resolved;
 use crate::fields::Fields;
 use crate::format_string::Misfit;
 use crate::key::{Key, KeySet};
-use crate::line_format::{LineFormat, Told};
+use crate::line_format::{LineFormat, PathSource, Told};
 use crate::log_type::{self, LogType};
 use crate::options::DecodeOptions;
 use crate::reject::{Refusal, RejectReason, shown};
@@ -111,7 +111,7 @@ fn decode_any(
                     return Err(misfit.into());
                 }
                 fields.doubt();
-                fields.tell(Told::new(LineFormat::StringJson, None).timeless(fields.told().timeless));
+                fields.tell(Told::new(LineFormat::StringJson, PathSource::default()).timeless(fields.told().timeless));
             } else if let (Some(shapes), names) = (shapes, names?) {
                 shapes.learn(line, names);
             }
@@ -120,7 +120,7 @@ fn decode_any(
             // whoever configures a format wants to hear where it does not fit
             text::parse(line, &mut fields)
                 .map_err(|refusal| configured.and_then(Result::err).map_or(refusal, Into::into))?;
-            fields.tell(Told::new(LineFormat::of_text(fields.carried()), None));
+            fields.tell(Told::new(LineFormat::of_text(fields.carried()), PathSource::default()));
         }
         (Some(Err(misfit)), _) => return Err(misfit.into()),
         (None, _) => {
@@ -437,10 +437,16 @@ fn start_time(fields: &Fields<'_>, context: &Context<'_>) -> Result<i64, Refusal
                 "the configured format logs no start time, and nothing that the line came in says when it was written";
             Refusal::new(RejectReason::BadTime, detail)
         }),
-        None => {
-            let detail = "no start_time; if the format calls it otherwise, map that key to start_time";
-            Err(Refusal::new(RejectReason::NotAnAccessLog, detail))
-        }
+        None => Err(Refusal::new(
+            RejectReason::NotAnAccessLog,
+            match unopened(|name| fields.kept(name)) {
+                Some(name) => format!(
+                    "no start_time; its `{name}` begins like a line of a proxy's, but is not read, for a caller may have written it: beside it is a key that no log \
+                     shipper is known to write. Let the shipper leave that out, or put it into `kubernetes`"
+                ),
+                None => "no start_time; if the format calls it otherwise, map that key to start_time".to_owned(),
+            },
+        )),
     }
 }
 

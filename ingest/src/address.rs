@@ -104,8 +104,9 @@ pub(crate) fn is_internal(text: &str) -> bool {
     text.starts_with("envoy://")
 }
 
-/// The host of an authority: without port and trailing dot, in lower case. Brackets of an IPv6 address are gone.
+/// The host of an authority: without user, port and trailing dot, in lower case. Brackets of an IPv6 address are gone.
 pub(crate) fn host(authority: &str) -> Option<String> {
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = match Address::parse(authority) {
         Some(address) => return Some(address.ip.to_string()),
         None => match authority.rsplit_once(':') {

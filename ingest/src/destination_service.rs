@@ -77,6 +77,8 @@ mod tests {
             (Names { sni: Some("S.com"), authority: Some("Host.:80"), ..none }, Some("host"), From::Caller),
             (Names { sni: Some("S.com"), authority: Some("10.0.0.1:80"), ..none }, Some("s.com"), From::Caller),
             (Names { authority: Some("[::1]:80"), ..none }, None, From::Caller),
+            (Names { authority: Some("user:pass@word@Api.shop:80"), ..none }, Some("api.shop"), From::Caller),
+            (Names { authority: Some("user:[redacted]@10.0.0.1"), ..none }, None, From::Caller),
             (none, None, From::Caller),
         ] {
             assert_eq!(destination_service(names), (expected.map(Cow::Borrowed), from), "{names:?}");

@@ -151,6 +151,20 @@ pub(crate) struct Piece {
     pub(crate) goes_on: bool,
 }
 
+/// Whether a key of a JSON line names the pod that logged it: what it says is not only the key's value.
+pub(crate) fn names_a_pod(key: &str) -> bool {
+    json::names_a_pod(key)
+}
+
+/// The name of a member, if its text begins as a record does: a shipper's envelope that is not opened, for something else may be in it, too.
+pub(crate) fn unopened<'m>(member: impl Fn(&str) -> Option<&'m str>) -> Option<&'static str> {
+    let begins = |json: &str| {
+        let text = crate::json::object::string(json).ok().flatten();
+        text.is_some_and(|text| prefix::begins_record(text.as_bytes()))
+    };
+    json::NAMES.into_iter().take(2).find(|name| member(name).is_some_and(begins))
+}
+
 /// What a container runtime, or a shipper after it, says of a line; `None`: nothing. For most lines without reading their JSON.
 pub(crate) fn piece_of(line: &[u8]) -> Option<Piece> {
     let layer = match line.first()? {

@@ -134,6 +134,11 @@ impl<'a> Fields<'a> {
         self.rest.push((name, json));
     }
 
+    /// The JSON text of a value that feeds no column.
+    pub(crate) fn kept(&self, name: &str) -> Option<&str> {
+        self.rest.iter().find(|(kept, _)| kept == name).map(|(_, json)| json.as_ref())
+    }
+
     /// Whether there is a value that feeds no column.
     pub(crate) fn has_rest(&self) -> bool {
         !self.rest.is_empty()

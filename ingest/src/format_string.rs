@@ -26,6 +26,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::key::{Key, KeySet};
+use crate::line_format::PathSource;
 use crate::operator::{Operator, OperatorError, Piece, ValueClass, pieces};
 use crate::reject::{Refusal, RejectReason};
 
@@ -46,7 +47,7 @@ pub struct TextFormat {
     targets: Vec<Target>,
     /// What Envoy writes for a value that it does not have.
     absent: Absent,
-    original_path_first: bool,
+    path: PathSource,
     plan: fast::Plan,
 }
 
@@ -158,11 +159,17 @@ impl TextFormat {
             return Err(FormatError::NoOperators);
         }
         at_most("operators", operators.len(), MOST_OPERATORS)?;
+        if literals.iter().any(|literal| literal.contains('|')) {
+            operators = operators.into_iter().map(Operator::between_pipes).collect();
+        }
         let targets = targets(&operators);
-        let mut path = operators.iter().zip(&targets).filter(|(_, target)| **target == Target::Key(Key::Path));
-        let original_path_first = path.any(|(operator, _)| operator.prefers_original_path());
+        let mut paths = operators.iter().zip(&targets).filter(|(_, target)| **target == Target::Key(Key::Path));
+        let path = PathSource {
+            original_first: Some(paths.any(|(operator, _)| operator.prefers_original_path())),
+            without_query: !operators.iter().any(Operator::logs_query),
+        };
         let plan = fast::Plan::new(&operators, &literals, &targets);
-        Ok(TextFormat { targets, operators, literals, absent: Absent::Dash, original_path_first, plan })
+        Ok(TextFormat { targets, operators, literals, absent: Absent::Dash, path, plan })
     }
 
     /// The same format where the configuration says `omit_empty_values` (Istio: `omitEmptyValues`): what Envoy does not
@@ -173,9 +180,9 @@ impl TextFormat {
         self
     }
 
-    /// Whether its path is one in whose place a caller may put another.
-    pub(crate) fn prefers_original_path(&self) -> bool {
-        self.original_path_first
+    /// What it says about the paths of its lines.
+    pub(crate) fn path_source(&self) -> PathSource {
+        self.path
     }
 
     /// Whether it logs no start time.
@@ -193,6 +200,23 @@ impl TextFormat {
     #[must_use]
     pub fn ambiguities(&self) -> Vec<Ambiguity> {
         ambiguity::find(&self.operators, &self.literals, &self.plan)
+    }
+
+    /// The operator of Istio's clusters, and one of these with which no ordinary line of the format can be read: their names hold the `|` that separates
+    /// its values. `None`: there is none.
+    #[must_use]
+    pub fn unreadable_cluster(&self) -> Option<(&Operator, &'static str)> {
+        let of_clusters = |operator: &&Operator| *operator.class() == ValueClass::Cluster;
+        let operator = self.operators.iter().find(of_clusters)?;
+        let operators = self.operators.iter().cloned().map(Operator::with_number_for_time).collect();
+        let format = TextFormat { operators, ..self.clone() };
+        let line = |cluster: &'static str| -> String {
+            let value = |operator| if of_clusters(&operator) { cluster } else { operator.class().usual() };
+            let values = format.operators.iter().map(value).chain([""]);
+            format.literals.iter().zip(values).flat_map(|(literal, value)| [literal.as_str(), value]).collect()
+        };
+        let mut clusters = ["inbound|8080||", "outbound|80||api.shop.svc.cluster.local"].into_iter();
+        clusters.find(|cluster| format.read_plain(&line(cluster)).is_err()).map(|cluster| (operator, cluster))
     }
 
     /// The names of the canonical keys that the format fills, in the order of the line.

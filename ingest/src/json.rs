@@ -99,7 +99,7 @@ pub(crate) fn parse<'a, 'o>(
     }
     let Values { fields, strings, dashes } = values;
     if is_of_strings(strings, dashes) {
-        let told = Told::new(LineFormat::StringJson, line_names.original_path_first);
+        let told = Told::new(LineFormat::StringJson, line_names.path);
         fields.tell(told.timeless(line_names.timeless));
         return Ok(line_names);
     }
@@ -109,7 +109,7 @@ pub(crate) fn parse<'a, 'o>(
         fields.carry(KeySet::RECOMMENDED);
     }
     let format = LineFormat::of_json(schema, fields.carried(), fields.has_rest());
-    fields.tell(Told::new(format, line_names.original_path_first).timeless(line_names.timeless));
+    fields.tell(Told::new(format, line_names.path).timeless(line_names.timeless));
     Ok(line_names)
 }
 

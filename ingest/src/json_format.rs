@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::key::{Key, KeySet};
+use crate::line_format::PathSource;
 use crate::operator::Operator;
 use crate::parts::{Part, What};
 use crate::time_format::TimeFormat;
@@ -195,10 +196,13 @@ impl JsonFormat {
         Part { name, what }
     }
 
-    /// Whether its path is one in whose place a caller may put another.
-    pub(crate) fn prefers_original_path(&self) -> bool {
+    /// What it says about the paths of its lines.
+    pub(crate) fn path_source(&self) -> PathSource {
         let path = self.operator_of(Key::Path);
-        path.is_some_and(Operator::prefers_original_path)
+        PathSource {
+            original_first: Some(path.is_some_and(Operator::prefers_original_path)),
+            without_query: !self.labels.iter().flat_map(|label| &label.operators).any(Operator::logs_query),
+        }
     }
 
     /// Keys of its lines whose value is never null: `omit_empty_values` leaves them in every line.

@@ -4,13 +4,15 @@
 //!  keys of a line ─▶ the configured format of which the fewest labels are missing ─┬▶ at most half: its names
 //!                                                                                 └▶ more, or none is configured: the operator's own (--field)
 //! ```
-//! A label that somebody left out of the format since, or added to it, changes nothing.
+//! A label that somebody left out of the format since, or added to it, changes nothing. A shipper may drop what is null, which is most of many lines: where no
+//! format fits and nothing has the canonical name of the start time, the labels that are never null tell the format.
 
 use std::collections::HashSet;
 
-use crate::field_map::{FieldMap, FieldMapError};
+use crate::field_map::{FieldMap, FieldMapError, Resolved};
 use crate::json_format::JsonFormat;
 use crate::key::{Key, KeySet};
+use crate::line_format::PathSource;
 
 /// The names of every configured JSON format, and those that hold for any other line.
 #[derive(Debug, Clone, Default)]
@@ -27,22 +29,23 @@ pub(crate) struct JsonNames {
 struct OfFormat {
     map: FieldMap,
     labels: HashSet<String>,
-    /// Unknown of a format that nobody configured.
-    original_path_first: Option<bool>,
+    path: PathSource,
     /// It logs no start time.
     timeless: bool,
     /// Keys that its lines carry though they may be left out: what is not there is null.
     carries: KeySet,
     /// Labels that every line has.
     required: HashSet<String>,
+    /// Labels that a line has even where somebody dropped what is null; empty where no start time is among them.
+    never_null: HashSet<String>,
 }
 
 /// The names by which one line is read.
 #[derive(Debug, Clone)]
 pub(crate) struct LineNames<'n> {
     pub(crate) map: &'n FieldMap,
-    /// Whether the format logs `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` as the path, if a configuration says it.
-    pub(crate) original_path_first: Option<bool>,
+    /// What the format's configuration says about paths.
+    pub(crate) path: PathSource,
     /// Whether it has every label of a format that logs no start time.
     pub(crate) timeless: bool,
     /// Keys that the line carries though it may leave them out.
@@ -62,10 +65,14 @@ impl JsonNames {
         let names = |keep: &dyn Fn(&str) -> bool| format.names().filter(|name| keep(name)).map(str::to_owned).collect();
         let never_null = format.never_null();
         let required = names(&|name| !omits_empty || never_null.contains(name));
-        let (labels, original_path_first) = (names(&|_| true), Some(format.prefers_original_path()));
+        // one that stands alone, under a name of its own
+        let dated = |name: &&str| matches!(map.resolve(name), Resolved::Mapped(Key::StartTime));
+        let dated = never_null.iter().any(|name| dated(&name));
+        let never_null = names(&|name| dated && never_null.contains(name));
+        let (labels, path) = (names(&|_| true), format.path_source());
         let carries = if omits_empty { format.carries_omitting() } else { KeySet::EMPTY };
         let timeless = !format.carries().has(Key::StartTime);
-        let names = OfFormat { map, labels, original_path_first, timeless, carries, required };
+        let names = OfFormat { map, labels, path, timeless, carries, required, never_null };
         // providers often share a format
         if !self.formats.contains(&names) {
             // where a label has a known format's name and another meaning, lines of that format are not this one's
@@ -86,6 +93,12 @@ impl JsonNames {
             (missing * 2 <= format.required.len()).then(|| (missing, std::cmp::Reverse(count(&format.labels)), format))
         });
         let mut fitting: Vec<_> = best.collect();
+        if fitting.is_empty() && !has(Key::StartTime.name()) {
+            let thinned =
+                |format: &&OfFormat| !format.never_null.is_empty() && format.never_null.iter().all(|name| has(name));
+            let thinned = self.formats.iter().filter(thinned);
+            fitting = thinned.map(|format| (0, std::cmp::Reverse(count(&format.labels)), format)).collect();
+        }
         fitting.sort_by_key(|(missing, present, _)| (*missing, *present));
         match fitting.split_first() {
             Some(((missing, present, format), others)) => {
@@ -94,14 +107,13 @@ impl JsonNames {
                 let configured = |format: &OfFormat| self.formats.contains(format);
                 let rivals = alike.filter(|(.., other)| configured(other) && format.means_other_than(other, &has));
                 let rivals = rivals.map(|(.., other)| &other.map).collect();
-                let OfFormat { map, original_path_first, carries, .. } = format;
-                let (original_path_first, carries) = (*original_path_first, *carries);
+                let OfFormat { map, path, carries, .. } = format;
                 let timeless = format.timeless && *missing == 0;
-                LineNames { map, original_path_first, timeless, carries, rivals, names: self }
+                LineNames { map, path: *path, timeless, carries: *carries, rivals, names: self }
             }
             None => LineNames {
                 map: own,
-                original_path_first: None,
+                path: PathSource::default(),
                 timeless: false,
                 carries: KeySet::EMPTY,
                 rivals: Vec::new(),
@@ -124,10 +136,11 @@ impl OfFormat {
         let of = |format: JsonFormat| OfFormat {
             map: own.clone(),
             labels: format.names().map(str::to_owned).collect(),
-            original_path_first: None,
+            path: PathSource::default(),
             timeless: false,
             carries: KeySet::EMPTY,
             required: format.never_null().into_iter().map(str::to_owned).collect(),
+            never_null: HashSet::new(),
         };
         [Some(JsonFormat::istio()), recommended].into_iter().flatten().map(of).collect()
     }
@@ -259,6 +272,22 @@ mod tests {
         ] {
             assert_eq!(one.confused_with(&format(other)), labels, "{other}");
         }
+    }
+
+    #[test]
+    fn a_shipper_may_have_dropped_what_is_null() {
+        let mut names = JsonNames::default();
+        let labels = r#"{"ts":"%START_TIME%","code":"%RESPONSE_CODE%","a":"%REQ(:PATH)%","b":"%REQ(:METHOD)%","c":"%PROTOCOL%","d":"%REQ(X)%","e":"%ROUTE_NAME%"}"#;
+        names.add(&FieldMap::default(), &format(labels), false).unwrap();
+        assert_eq!(resolve(&names, &["ts", "code", "a"], "ts"), Some(Key::StartTime));
+        assert_eq!(resolve(&names, &["ts", "code"], "code"), Some(Key::ResponseCode));
+        // Istio's own line, which may say what a caller chose
+        assert_eq!(resolve(&names, &["start_time", "ts", "code"], "code"), None);
+        assert_eq!(resolve(&names, &["ts", "a", "b"], "ts"), None);
+        let mut timeless = JsonNames::default();
+        let labels = r#"{"code":"%RESPONSE_CODE%","a":"%REQ(:PATH)%","b":"%REQ(:METHOD)%"}"#;
+        timeless.add(&FieldMap::default(), &format(labels), false).unwrap();
+        assert_eq!(resolve(&timeless, &["code"], "code"), None);
     }
 
     #[test]

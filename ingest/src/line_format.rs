@@ -32,6 +32,10 @@ pub enum LineFormat {
     OlderText,
     /// A text format of the mesh's configuration.
     ConfiguredText,
+    /// One that logs paths without their query strings, or none.
+    ConfiguredTextWithoutQuery,
+    /// A JSON format of the mesh's configuration that logs paths without their query strings, or none.
+    ConfiguredJsonWithoutQuery,
     /// A connection of ztunnel's, as text.
     ZtunnelText,
     /// A connection of ztunnel's, as JSON.
@@ -46,6 +50,15 @@ pub(crate) struct Told {
     pub(crate) original_path_first: bool,
     /// It is of a configured format that logs no start time: what it came in may date it.
     pub(crate) timeless: bool,
+}
+
+/// What a configuration says about the paths of its format's lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct PathSource {
+    /// Whether the path is `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%`; unknown of a format that nobody configured.
+    pub(crate) original_first: Option<bool>,
+    /// No operator of it logs a query string with a path.
+    pub(crate) without_query: bool,
 }
 
 /// What a line came in.
@@ -137,12 +150,18 @@ pub(crate) fn is_of_strings(strings: KeySet, dashes: KeySet) -> bool {
 }
 
 impl Told {
-    /// A line of that format; `original_path_first`: what its configuration says, if that is known. Of the defaults it is known, and JSON of
+    /// A line of that format; `path`: what its configuration says, if that is known. Of the defaults it is known, and JSON of
     /// strings that nobody configured imitates one, or is Istio's before 1.8: both take what a caller says.
-    pub(crate) fn new(format: LineFormat, original_path_first: Option<bool>) -> Self {
-        use LineFormat::{IstioJson, IstioText, OlderText, StringJson};
+    pub(crate) fn new(format: LineFormat, path: PathSource) -> Self {
+        use LineFormat::{ConfiguredJsonWithoutQuery, ConfiguredText, ConfiguredTextWithoutQuery};
+        use LineFormat::{IstioJson, IstioText, OlderText, OtherJson, StringJson};
         let by_default = matches!(format, IstioJson | IstioText | OlderText | StringJson);
-        Told { format, original_path_first: original_path_first.unwrap_or(by_default), timeless: false }
+        let format = match format {
+            IstioJson | OtherJson if path.without_query => ConfiguredJsonWithoutQuery,
+            ConfiguredText if path.without_query => ConfiguredTextWithoutQuery,
+            format => format,
+        };
+        Told { format, original_path_first: path.original_first.unwrap_or(by_default), timeless: false }
     }
 }
 
@@ -155,13 +174,13 @@ impl Told {
 
 impl Default for Told {
     fn default() -> Self {
-        Told::new(LineFormat::OtherJson, None)
+        Told::new(LineFormat::OtherJson, PathSource::default())
     }
 }
 
 impl LineFormat {
     /// Every format.
-    pub const ALL: [LineFormat; 10] = [
+    pub const ALL: [LineFormat; 12] = [
         LineFormat::RecommendedJson,
         LineFormat::RecommendedJsonWithQuery,
         LineFormat::IstioJson,
@@ -170,6 +189,8 @@ impl LineFormat {
         LineFormat::IstioText,
         LineFormat::OlderText,
         LineFormat::ConfiguredText,
+        LineFormat::ConfiguredTextWithoutQuery,
+        LineFormat::ConfiguredJsonWithoutQuery,
         LineFormat::ZtunnelText,
         LineFormat::ZtunnelJson,
     ];
@@ -186,6 +207,8 @@ impl LineFormat {
             LineFormat::IstioText => "Istio's default text",
             LineFormat::OlderText => "older text of Istio or Envoy",
             LineFormat::ConfiguredText => "configured text",
+            LineFormat::ConfiguredTextWithoutQuery => "configured text without query",
+            LineFormat::ConfiguredJsonWithoutQuery => "configured JSON without query",
             LineFormat::ZtunnelText => "ztunnel text",
             LineFormat::ZtunnelJson => "ztunnel JSON",
         }
@@ -256,9 +279,13 @@ impl LineFormats {
     /// Whether there are lines, and all of them are of formats that are known to leave query strings out.
     #[must_use]
     pub fn leave_queries_out(&self) -> bool {
-        use LineFormat::{RecommendedJson, ZtunnelJson, ZtunnelText};
-        let without = |format| matches!(format, RecommendedJson | ZtunnelText | ZtunnelJson);
-        self.get(RecommendedJson) > 0 && self.iter().all(|(format, ..)| without(format))
+        use LineFormat::{ConfiguredJsonWithoutQuery, ConfiguredTextWithoutQuery, RecommendedJson};
+        let without =
+            |format| matches!(format, RecommendedJson | ConfiguredTextWithoutQuery | ConfiguredJsonWithoutQuery);
+        // connections have no query
+        let of_ztunnel = |format| matches!(format, LineFormat::ZtunnelText | LineFormat::ZtunnelJson);
+        let mut requests = self.iter().map(|(format, ..)| format).filter(|format| !of_ztunnel(*format)).peekable();
+        requests.peek().is_some() && requests.all(without)
     }
 
     /// Adds the counts of other lines.
@@ -310,6 +337,30 @@ mod tests {
         assert_eq!(shown, ["Istio's default text None 4", "Istio's default text Some(\"CRI\") 2"]);
         let mut names: Vec<_> = LineFormat::ALL.map(LineFormat::as_str).to_vec();
         names.dedup();
-        assert_eq!(names.len(), 10);
+        assert_eq!(names.len(), 12);
+    }
+
+    #[test]
+    fn a_configured_format_without_queries_is_told() {
+        use LineFormat::*;
+        let path = |without_query| PathSource { original_first: Some(false), without_query };
+        for (format, expected) in [
+            (OtherJson, ConfiguredJsonWithoutQuery),
+            (IstioJson, ConfiguredJsonWithoutQuery),
+            (ConfiguredText, ConfiguredTextWithoutQuery),
+            (RecommendedJson, RecommendedJson),
+            // a caller may have written a key of it
+            (StringJson, StringJson),
+        ] {
+            assert_eq!(Told::new(format, path(true)).format, expected);
+            assert_eq!(Told::new(format, path(false)).format, format);
+        }
+        let leave_out = |seen: &[LineFormat]| {
+            let mut formats = LineFormats::default();
+            seen.iter().for_each(|format| formats.count(*format, Envelope::None, 1));
+            formats.leave_queries_out()
+        };
+        assert!(leave_out(&[ConfiguredJsonWithoutQuery, ConfiguredTextWithoutQuery, ZtunnelText]));
+        assert!(!leave_out(&[ConfiguredJsonWithoutQuery, OtherJson]) && !leave_out(&[ZtunnelText]) && !leave_out(&[]));
     }
 }

@@ -32,6 +32,8 @@ pub struct MeshFormats {
     pub default_providers: Vec<String>,
     /// Who logs where.
     pub telemetries: Vec<Telemetry>,
+    /// A MeshConfig was read, whatever it says about access logs. Istio's own says nothing, and logs nowhere.
+    pub has_mesh_config: bool,
     /// What was not understood, or does not do what it seems to say.
     pub problems: Vec<MeshProblem>,
 }
@@ -196,11 +198,40 @@ impl MeshFormats {
         for document in yaml::documents(text, &mut found.problems) {
             found.resource(&document.place, &document.value, Nesting::Outside);
         }
-        let nothing = found.providers.is_empty() && found.telemetries.is_empty() && found.default_providers.is_empty();
-        if nothing && found.problems.is_empty() {
+        if found.is_silent() && !found.has_mesh_config && found.problems.is_empty() {
             found.problems.push(MeshProblem::Nothing);
         }
         found
+    }
+
+    /// Adds what another text of the same mesh says, but for its problems.
+    pub fn merge(&mut self, other: &MeshFormats) {
+        self.providers.extend(other.providers.iter().cloned());
+        self.default_providers.extend(other.default_providers.iter().cloned());
+        self.telemetries.extend(other.telemetries.iter().cloned());
+        self.has_mesh_config |= other.has_mesh_config;
+    }
+
+    /// Whether nothing here logs, or could be told to.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.providers.is_empty() && self.telemetries.is_empty() && self.default_providers.is_empty()
+    }
+
+    /// The provider that every mesh has, where it is switched on by its name and a MeshConfig is at hand that says no more of it: Istio's default text.
+    #[must_use]
+    pub fn built_in(&self) -> Option<Provider> {
+        let is = |name: &str| name.eq_ignore_ascii_case(istio::BUILT_IN);
+        let defined = self.providers.iter().any(|provider| provider.name.as_deref().is_some_and(is));
+        (self.has_mesh_config && !defined && self.names_built_in()).then(istio::built_in)
+    }
+
+    /// Whether something switches on the provider that every mesh has.
+    #[must_use]
+    pub fn names_built_in(&self) -> bool {
+        let rules = self.telemetries.iter().flat_map(|telemetry| &telemetry.access_logging);
+        let named = rules.filter(|rule| !rule.disabled).flat_map(|rule| &rule.providers).chain(&self.default_providers);
+        named.into_iter().any(|name| name.eq_ignore_ascii_case(istio::BUILT_IN))
     }
 
     /// One document, or one item of a list.
@@ -257,7 +288,8 @@ impl MeshFormats {
             }
         }
         envoy::loggers(place, value, self);
-        if is_bare_format(value) {
+        // a MeshConfig may have a format of its own as one of its fields
+        if !istio::is_mesh_config(value) && is_bare_format(value) {
             self.providers.push(Provider::of_format(place, LogFormat::Json(value.clone())));
         }
     }

@@ -106,6 +106,17 @@ impl Operator {
             && other.as_deref() == Some(":path")
     }
 
+    /// Whether its value is a path with its query string.
+    #[must_use]
+    pub fn logs_query(&self) -> bool {
+        let leaves_out = match &*self.name {
+            "REQ_WITHOUT_QUERY" => true,
+            "PATH" => self.argument().split(':').next() == Some("NQ"),
+            _ => false,
+        };
+        matches!(self.key(), Some(Key::Path | Key::OriginalPath)) && !leaves_out
+    }
+
     /// Why Envoy 1.40 refuses a configuration with this operator; `None` if it accepts it.
     #[must_use]
     pub fn refused(&self) -> Option<&'static str> {
@@ -233,6 +244,22 @@ impl Operator {
             // an argument of the addresses without port masks them
             name => catalogue::find(name).and_then(|entry| entry.key).filter(|_| self.argument().is_empty()),
         }
+    }
+
+    /// The same operator in a format that separates values by `|`, which stands in the names of clusters, too.
+    pub(crate) fn between_pipes(mut self) -> Operator {
+        if self.key() == Some(Key::UpstreamCluster) && self.class == ValueClass::Word {
+            self.class = ValueClass::Cluster;
+        }
+        self
+    }
+
+    /// The same operator, as if it said a number instead of a time.
+    pub(crate) fn with_number_for_time(mut self) -> Operator {
+        if matches!(self.class, ValueClass::Time(_)) {
+            self.class = ValueClass::Number;
+        }
+        self
     }
 
     /// Which characters its value can have.

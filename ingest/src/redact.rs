@@ -44,9 +44,9 @@ const JWT: &str = "[redacted-jwt]";
 ///
 /// A name is here if whoever reads its value can act as somebody else: a credential, a session, a one-time code, or a signature that makes a
 /// URL a key. Names that mostly mean something else are not, for a redacted value is one that no detection can read and no analyst can compare:
-/// `key`, `id`, `state`, `nonce`, `user`, `email`, `sid`, `ticket`, `hash`, `page_token` and `X-Amz-Credential` (an id) are left alone.
+/// `key`, `id`, `state`, `nonce`, `user`, `email`, `sid`, `ticket`, `hash`, `page_token` (any other name whose last word is `token` or `signature` is one) and `X-Amz-Credential` (an id) are left alone.
 /// `code` is here, though it may be a country: an authorization code in a redirect is what Istio's default formats leak most.
-const DEFAULT_NAMES: [&str; 88] = [
+const DEFAULT_NAMES: [&str; 89] = [
     // tokens
     "token",
     "access_token",
@@ -56,6 +56,7 @@ const DEFAULT_NAMES: [&str; 88] = [
     "session_token",
     "private_token",
     "api_token",
+    "bearer",
     "bearer_token",
     "reset_token",
     "reset_password_token",
@@ -221,12 +222,24 @@ impl Redaction {
     #[inline]
     pub(crate) fn of<'a>(&self, key: Key, value: &'a str) -> Cow<'a, str> {
         const URLS: KeySet = KeySet::of(&[Key::Path, Key::OriginalPath, Key::Referer]);
+        const HOSTS: KeySet = KeySet::of(&[Key::Authority, Key::OriginalHost]);
         if URLS.has(key) {
             self.text(value)
+        } else if HOSTS.has(key) && value.contains('@') {
+            self.host(value)
         } else if Self::PROXYS_OWN.has(key) {
             Cow::Borrowed(value)
         } else {
             self.words(value)
+        }
+    }
+
+    /// What a caller calls, perhaps with the password of a user: `user:password@host`.
+    fn host<'a>(&self, value: &'a str) -> Cow<'a, str> {
+        let Some(names) = &self.names else { return Cow::Borrowed(value) };
+        match splice::as_text(value, splice(value.as_bytes(), user::of_host(value.as_bytes()).into_iter(), VALUE)) {
+            Cow::Borrowed(value) => words(value, names),
+            Cow::Owned(redacted) => Cow::Owned(words(&redacted, names).into_owned()),
         }
     }
 

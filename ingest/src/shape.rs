@@ -17,12 +17,13 @@ mod value;
 
 use std::sync::Arc;
 
+use crate::envelope::names_a_pod;
 use crate::field_map::Resolved;
 use crate::fields::is_null;
 use crate::format::recommended_as;
 use crate::json_names::LineNames;
 use crate::key::{Key, KeySet};
-use crate::line_format::{LineFormat, Told, is_of_strings};
+use crate::line_format::{LineFormat, PathSource, Told, is_of_strings};
 use crate::literal::Literal;
 use crate::slots::{Layout, Slots};
 use nested::{Budget, Known};
@@ -52,7 +53,7 @@ struct Shape {
     keys: Vec<ShapeKey>,
     layout: Layout,
     /// Of the format by whose names it is read.
-    original_path_first: Option<bool>,
+    path: PathSource,
     /// Keys that its lines carry though they may leave them out.
     carries: KeySet,
 }
@@ -158,6 +159,10 @@ impl Shape {
             let blanks = colon.trim_start_matches([' ', '\t']);
             let after = blanks.strip_prefix(':')?.trim_start_matches([' ', '\t']);
             let literal = literal.get(..literal.len() - after.len())?;
+            // who logged the line is for the envelope to say, which looks at the other keys, too
+            if names_a_pod(name) {
+                return None;
+            }
             let mut carries = KeySet::EMPTY;
             let feeds = match names.map.resolve(name) {
                 Resolved::Unknown => Feeds::Extra(layout.add(name)),
@@ -190,9 +195,9 @@ impl Shape {
             at = end;
             if line.get(at..)? == "}" {
                 NullRun::find_all(line, &mut keys, &spans);
-                let LineNames { original_path_first, carries, rivals, .. } = names;
+                let LineNames { path, carries, rivals, .. } = names;
                 // which of two formats it is of is in doubt: the general parser says so
-                return rivals.is_empty().then_some(Shape { keys, layout, original_path_first, carries });
+                return rivals.is_empty().then_some(Shape { keys, layout, path, carries });
             }
         }
     }
@@ -304,7 +309,7 @@ impl Shape {
         slots.mark(present, quoted);
         slots.carry(carried.union(self.carries));
         if is_of_strings(quoted.without(of_texts), dashed) {
-            slots.tell(Told::new(LineFormat::StringJson, self.original_path_first));
+            slots.tell(Told::new(LineFormat::StringJson, self.path));
             return Fit::Yes;
         }
         let schema = recommended_as(slots.get(Key::LogSchema));
@@ -313,7 +318,7 @@ impl Shape {
             slots.carry(KeySet::RECOMMENDED);
         }
         let format = LineFormat::of_json(schema, slots.carried(), slots.has_rest());
-        slots.tell(Told::new(format, self.original_path_first));
+        slots.tell(Told::new(format, self.path));
         Fit::Yes
     }
 }

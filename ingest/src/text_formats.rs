@@ -155,7 +155,7 @@ impl Compiled {
         Compiled {
             carries: format.carries(),
             never_empty: None,
-            told: Told::new(line_format, Some(format.prefers_original_path())).timeless(format.is_timeless()),
+            told: Told::new(line_format, format.path_source()).timeless(format.is_timeless()),
             layout,
             feeds,
             format,
@@ -208,7 +208,7 @@ pub(crate) fn plain<'a>(
     let says = |(format, spans): &(&TextFormat, Vec<Range<usize>>), target: &Target| {
         format.targets().iter().zip(spans).find(|(other, _)| *other == target).map(|(_, span)| text(span))
     };
-    let told = Told::new(LineFormat::ConfiguredText, Some(format.prefers_original_path()));
+    let told = Told::new(LineFormat::ConfiguredText, format.path_source());
     fields.tell(told.timeless(format.is_timeless()));
     fields.carry(format.carries());
     for (target, span) in format.targets().iter().zip(spans) {

@@ -1,4 +1,6 @@
 //! The only place that is allowed `unsafe`, each use with its proof.
+//!
+//! Miri runs its tests: `cargo +nightly miri test -p ingest unchecked` (once before it: `rustup +nightly component add miri`).
 
 #![allow(unsafe_code)]
 
@@ -10,10 +12,11 @@ use arrow::buffer::{Buffer, NullBuffer};
 /// An array of views that were made of `&str`s, as `batch/arena.rs` and `batch/compact.rs` do: a view of more than twelve bytes points to its text in
 /// `buffers`, at the buffer and offset that the arena gave. Checking each of them for UTF-8 again would cost more than decoding.
 ///
-/// Debug builds, and so the tests, check them all.
+/// Debug builds, and so the tests, check them all beforehand, and then go the same way.
 pub(crate) fn string_views(views: Vec<u128>, buffers: &Arc<[Buffer]>, nulls: Option<NullBuffer>) -> StringViewArray {
     if cfg!(debug_assertions) {
-        return StringViewArray::new(views.into(), Arc::clone(buffers), nulls);
+        // panics where a view is none
+        StringViewArray::new(views.clone().into(), Arc::clone(buffers), nulls.clone());
     }
     // SAFETY: `new_unchecked` asks for what `new` checks. (1) Views of up to twelve bytes hold their text, zero-padded (`inline_view`, which a test holds to Arrow's `make_view`); cells that
     // were not set hold the view 0, an empty text. (2) Longer ones name a buffer and an offset of the batch's `Arena`: a block of the input, which is
@@ -71,4 +74,62 @@ pub(crate) fn blanks_and_quotes(chunk: &[u8; 16]) -> u32 {
 pub(crate) fn blanks_and_quotes(chunk: &[u8; 16]) -> u32 {
     let bit = |(at, byte): (usize, &u8)| u32::from(matches!(byte, b'"' | b' ' | b'\t')) << at;
     chunk.iter().enumerate().map(bit).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use arrow::array::{Array, make_view};
+
+    use super::*;
+
+    /// What SSE2 finds, as anybody would look for it.
+    fn bits(chunk: &[u8; 16], is_one: impl Fn(u8) -> bool) -> u32 {
+        chunk.iter().enumerate().map(|(at, byte)| u32::from(is_one(*byte)) << at).sum()
+    }
+
+    #[test]
+    fn every_byte_is_told_at_every_place() {
+        let ends = |byte: u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+        let marks = |byte: u8| matches!(byte, b' ' | b'\t' | b'"');
+        for place in 0..16 {
+            for byte in 0..=u8::MAX {
+                let mut chunk = [b'a'; 16];
+                chunk[place] = byte;
+                assert_eq!((string_ends(&chunk), blanks_and_quotes(&chunk)), (bits(&chunk, ends), bits(&chunk, marks)));
+            }
+        }
+        // at any address
+        let bytes: Vec<u8> = (0..=u8::MAX).collect();
+        for chunk in bytes.windows(16) {
+            let chunk = chunk.try_into().unwrap();
+            assert_eq!((string_ends(chunk), blanks_and_quotes(chunk)), (bits(chunk, ends), bits(chunk, marks)));
+        }
+    }
+
+    #[test]
+    fn views_read_what_they_were_made_of() {
+        let (first, second) = ("a text of more than twelve bytes, ", "and an älterer one in another buffer");
+        let buffers: Arc<[Buffer]> = Arc::from([Buffer::from(first.as_bytes()), Buffer::from(second.as_bytes())]);
+        let views = vec![
+            make_view(first.as_bytes(), 0, 0),
+            make_view(b"twelve bytes", 0, 0),
+            make_view(b"", 0, 0),
+            0,
+            make_view(&second.as_bytes()[4..], 1, 4),
+        ];
+        let nulls = NullBuffer::from(vec![true, true, true, false, true]);
+        let array = string_views(views, &buffers, Some(nulls));
+        let texts: Vec<Option<&str>> = array.iter().collect();
+        assert_eq!(texts, [Some(first), Some("twelve bytes"), Some(""), None, Some(&second[4..])]);
+        assert_eq!(array.len(), 5);
+    }
+
+    #[test]
+    #[should_panic(expected = "buffer index")]
+    #[cfg(debug_assertions)]
+    fn debug_builds_look_at_every_view() {
+        let beyond = make_view(b"a text of more than twelve bytes", 3, 0);
+        string_views(vec![beyond], &Arc::from([]), None);
+    }
 }

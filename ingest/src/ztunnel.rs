@@ -103,6 +103,11 @@ pub(crate) fn looks_like(line: &str) -> bool {
     }
 }
 
+/// Whether a text line starts with a level of Istio's logs and a blank.
+pub(crate) fn starts_with_level(line: &[u8]) -> bool {
+    LEVELS.iter().any(|level| line.strip_prefix(level.as_bytes()).is_some_and(|rest| rest.starts_with(b" ")))
+}
+
 fn looks_like_json(line: &[u8]) -> bool {
     let scope = |text: &[u8]| member(text, b"\"scope\"").map(|value| value.starts_with(b"\"access\""));
     let head = line.get(..160).unwrap_or(line);

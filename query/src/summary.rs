@@ -19,6 +19,8 @@ const EDGES: usize = 100_000;
 const OTHERS: &str = "others";
 /// Durations of an edge that are kept as they are.
 const FEW: usize = 16;
+/// Longest duration that is told from longer ones, ms: 50 days. A line may say anything, and a histogram grows with its longest.
+const LONGEST: u64 = 1 << 32;
 const COUNTED: [&str; 4] = ["DownstreamEnd", "TcpConnectionEnd", "UdpSessionEnd", "NotSet"];
 
 /// What came in, grouped by edge and minute.
@@ -76,11 +78,11 @@ impl Latency {
             Self::Few(few) if few.len() < FEW => few.push(duration),
             Self::Few(few) => {
                 if let Some(mut all) = histogram(few) {
-                    all.saturating_record(duration);
+                    count(&mut all, duration);
                     *self = Self::Many(Box::new(all));
                 }
             }
-            Self::Many(all) => all.saturating_record(duration),
+            Self::Many(all) => count(all, duration),
         }
     }
 
@@ -92,12 +94,18 @@ impl Latency {
     }
 }
 
-/// A histogram of two significant digits.
+/// A histogram of two significant digits, that grows with its values.
 fn histogram(durations: &[u64]) -> Option<Histogram<u64>> {
     let mut all = Histogram::new(2).ok()?;
     all.auto(true);
-    durations.iter().for_each(|duration| all.saturating_record(*duration));
+    durations.iter().for_each(|duration| count(&mut all, *duration));
     Some(all)
+}
+
+/// Counts a duration; one beyond the bound as the longest. (`saturating_record` would cut at what the histogram holds so far, and never grow.)
+fn count(all: &mut Histogram<u64>, duration: u64) {
+    // it grows up to the bound, so that nothing is refused
+    let _ = all.record(duration.min(LONGEST));
 }
 
 /// Numbers of one minute of event time.

@@ -89,15 +89,27 @@ pub(crate) fn without_line_break(format: &str) -> &str {
 fn add_mesh_config(options: &mut DecodeOptions, file: &Path) -> Result<(), CliError> {
     let wrong = |what: String| CliError::Format(format!("{}: {what}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| wrong(format!("it cannot be read: {error}")))?;
-    let MeshFormats { providers, problems, .. } = MeshFormats::parse(&text);
-    for problem in &problems {
+    let mesh = MeshFormats::parse(&text);
+    for problem in &mesh.problems {
         render::say(format_args!("{}: {problem}", file.display()));
     }
-    if providers.is_empty() {
-        let hint = "no access log is defined in it; give a MeshConfig, a ConfigMap with one, or Envoy's access_log";
-        return Err(wrong(problems.first().map_or_else(|| hint.to_owned(), ToString::to_string)));
+    if mesh.providers.is_empty() {
+        match (mesh.names_built_in(), mesh.has_mesh_config, mesh.problems.first()) {
+            // its format is Istio's default text, which is known anyway
+            (true, ..) => {}
+            (_, true, None) => render::say(format_args!(
+                "{}: this mesh switches no access log on (no accessLogFile, no Telemetry that names a provider of it): lines are read in the formats that are \
+                 known anyway; 'meshwarden format istio' prints what to add",
+                file.display()
+            )),
+            (.., problem) => {
+                let hint =
+                    "no access log is defined in it; give a MeshConfig, a ConfigMap with one, or Envoy's access_log";
+                return Err(wrong(problem.map_or_else(|| hint.to_owned(), ToString::to_string)));
+            }
+        }
     }
-    for provider in providers {
+    for provider in mesh.providers {
         let at = |error: &dyn std::fmt::Display| wrong(format!("{}: {error}", provider.place));
         match &provider.format {
             LogFormat::Text(format) => {

@@ -74,7 +74,8 @@ async fn format(args: DoctorFormatArgs, clock: SharedClock) -> Result<Exit, CliE
     let eyes = log.iter().flat_map(|log| &log.detections);
     let eyes = eyes.chain(meshes.iter().flat_map(|mesh| &mesh.providers).flat_map(|provider| &provider.detections));
     let paths = if args.with_query { Paths::WithQuery } else { Paths::WithoutQuery };
-    let remedy = Remedy::of(eyes, paths);
+    let silent = meshes.iter().any(|mesh| mesh.logs_nothing);
+    let remedy = Remedy::of(eyes, paths).or_else(|| silent.then(|| Remedy::whole(paths)));
     let refused = pack.refused().iter().map(|refused| format!("{}: {}", refused.file, refused.reason)).collect();
     let report = Report { log, meshes, queries: queries(pack), refused, remedy };
     match args.output {

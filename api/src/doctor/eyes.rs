@@ -81,7 +81,12 @@ impl Remedy {
             return None;
         }
         let labels: BTreeSet<String> = unseen.iter().flat_map(|unseen| unseen.add.iter().cloned()).collect();
-        Some(Remedy { labels: labels.into_iter().collect(), yaml: istio_yaml(paths) })
+        Some(Remedy { labels: labels.into_iter().collect(), ..Remedy::whole(paths) })
+    }
+
+    /// The whole format, for who logs nothing yet.
+    pub(crate) fn whole(paths: Paths) -> Remedy {
+        Remedy { labels: Vec::new(), yaml: istio_yaml(paths) }
     }
 }
 

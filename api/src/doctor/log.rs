@@ -182,8 +182,7 @@ impl Counts {
 
     /// Query strings are left out only if no line has one and every line is of a format that is known to leave them out.
     fn queries(&self) -> Queries {
-        let without = self.formats.get(LineFormat::RecommendedJson) + self.ztunnel();
-        if self.with_query == 0 && without == self.rows { Queries::LeftOut } else { Queries::Logged }
+        if self.with_query == 0 && self.formats.leave_queries_out() { Queries::LeftOut } else { Queries::Logged }
     }
 
     fn ztunnel(&self) -> u64 {
@@ -239,7 +238,8 @@ impl Counts {
             .filter(|(name, _)| !ours.contains(&name.as_str()) && !canonical.contains(&name.as_str()))
             .collect();
         unknown.sort_by_key(|(name, lines)| (std::cmp::Reverse(**lines), name.as_str()));
-        if !unknown.is_empty() && self.formats.get(LineFormat::OtherJson) > 0 {
+        let other_json = [LineFormat::OtherJson, LineFormat::ConfiguredJsonWithoutQuery];
+        if !unknown.is_empty() && other_json.iter().any(|format| self.formats.get(*format) > 0) {
             let more = unknown.len().saturating_sub(NAMES);
             let names: Vec<&str> = unknown.iter().take(NAMES).map(|(name, _)| name.as_str()).collect();
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };

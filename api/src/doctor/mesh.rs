@@ -20,6 +20,8 @@ pub(crate) struct MeshReport {
     pub(crate) providers: Vec<ProviderReport>,
     /// Who logs where.
     pub(crate) telemetries: Vec<TelemetryReport>,
+    /// It is a mesh, but nothing switches logging on.
+    pub(crate) logs_nothing: bool,
     /// What a person should know of the whole.
     pub(crate) notes: Vec<Note>,
 }
@@ -28,19 +30,32 @@ pub(crate) struct MeshReport {
 pub(crate) fn examine(texts: &[(String, String)], pack: &Pack) -> Vec<MeshReport> {
     let meshes: Vec<MeshFormats> = texts.iter().map(|(_, text)| MeshFormats::parse(text)).collect();
     let mut all = MeshFormats::default();
-    for mesh in &meshes {
-        all.providers.extend(mesh.providers.iter().cloned());
-        all.default_providers.extend(mesh.default_providers.iter().cloned());
-        all.telemetries.extend(mesh.telemetries.iter().cloned());
-    }
+    meshes.iter().for_each(|mesh| all.merge(mesh));
+    // where its MeshConfig is, for one of the files
+    let mut built_in = all.built_in();
     let report = |((input, _), mesh): (&(String, String), &MeshFormats)| {
         let problems = mesh.problems.iter().map(|problem| Note::wrong(problem.to_string()));
+        let built_in = if mesh.has_mesh_config { built_in.take() } else { None };
+        let logs_nothing = mesh.has_mesh_config && all.is_silent();
+        let silent = logs_nothing.then(|| {
+            Note::wrong(
+                "this mesh logs no access at all: no accessLogFile, no Telemetry with accessLogging and no defaultProviders.accessLogging switch a provider on, \
+                 so every detection is blind. Add the YAML below, or accessLogFile: /dev/stdout for Istio's default text",
+            )
+        });
         MeshReport {
             input: input.clone(),
-            providers: mesh.providers.iter().map(|provider| provider::examine(provider, pack)).collect(),
+            providers: mesh
+                .providers
+                .iter()
+                .chain(&built_in)
+                .map(|provider| provider::examine(provider, pack))
+                .collect(),
             telemetries: telemetry::examine(mesh, &all),
+            logs_nothing,
             notes: sorted(
                 problems
+                    .chain(silent)
                     .chain(telemetry::of_the_mesh(mesh, &all))
                     .chain(confused(&mesh.providers))
                     .chain(several(&mesh.providers))
@@ -106,6 +121,7 @@ pub(crate) fn examine_format(input: &str, format: &str, pack: &Pack) -> MeshRepo
         input: input.to_owned(),
         providers: vec![provider::examine(&provider, pack)],
         telemetries: Vec::new(),
+        logs_nothing: false,
         notes: Vec::new(),
     }
 }
@@ -113,14 +129,14 @@ pub(crate) fn examine_format(input: &str, format: &str, pack: &Pack) -> MeshRepo
 impl MeshReport {
     /// Whether there is nothing in it that concerns access logs.
     pub(crate) fn is_empty(&self) -> bool {
-        self.providers.is_empty() && self.telemetries.is_empty()
+        self.providers.is_empty() && self.telemetries.is_empty() && !self.logs_nothing
     }
 }
 
 /// Whether a text is a configuration that concerns access logs.
 pub(crate) fn is_configuration(text: &str) -> bool {
     let mesh = MeshFormats::parse(text);
-    !(mesh.providers.is_empty() && mesh.telemetries.is_empty() && mesh.default_providers.is_empty())
+    mesh.has_mesh_config || !mesh.is_silent()
 }
 
 /// How a text that concerns nothing here is called.

@@ -167,11 +167,7 @@ impl Format {
 
     /// A query string is logged by an operator that does not leave it out.
     fn queries(&self) -> Queries {
-        let logged = self.operators().any(|operator| {
-            matches!(operator.feeds(), Some("path" | "original_path"))
-                && secrets::revealed(operator) == Some(secrets::Reveals::Query)
-        });
-        if logged { Queries::Logged } else { Queries::LeftOut }
+        if self.operators().any(Operator::logs_query) { Queries::Logged } else { Queries::LeftOut }
     }
 
     fn notes(&self, provider: &Provider, notes: &mut Vec<Note>) {
@@ -201,6 +197,12 @@ impl Format {
             && !(is_default(provider) && text.operators().len() > 10)
         {
             ambiguities(&text.ambiguities(), notes);
+        }
+        if let Some((operator, cluster)) = self.text.as_ref().and_then(TextFormat::unreadable_cluster) {
+            notes.push(Note::wrong(format!(
+                "no line with a cluster such as `{cluster}` can be read: {operator} holds the `|` that separates the values here, so that there are several \
+                 readings, and the line is a reject; put double quotes around it, or log JSON"
+            )));
         }
         for operator in self.operators().filter(|operator| operator.is_no_instant()) {
             notes.push(Note::risk(format!(

@@ -101,17 +101,7 @@ fn provider(out: &mut String, provider: &ProviderReport) {
     let name = provider.name.as_deref().map_or("access log of Envoy".to_owned(), |name| format!("provider {name}"));
     let _ = writeln!(out, "\n{} ({})", visible(&name), visible(&provider.place));
     labelled(out, 2, "logs", &visible(&provider.logs));
-    let all = provider.fills.len() + provider.lacks.len();
-    if !provider.lacks.is_empty() && !provider.fills.is_empty() {
-        list(out, &format!("fills {}", provider.fills.len()), &provider.fills);
-        // more than a person reads: the labels that matter are listed at the end
-        match provider.lacks.len() {
-            many if many > SHOWN => labelled(out, 2, "lacks", &format!("{many} keys of the recommended format")),
-            some => list(out, &format!("lacks {some}"), &provider.lacks),
-        }
-    } else if all > 0 {
-        labelled(out, 2, "fills", &format!("all {all} keys of the recommended format"));
-    }
+    keys(out, provider);
     if !provider.renamed.is_empty() {
         let pairs: Vec<String> =
             provider.renamed.iter().map(|(label, key)| visible(&format!("{label}={key}"))).collect();
@@ -124,6 +114,27 @@ fn provider(out: &mut String, provider: &ProviderReport) {
     }
     notes(out, 2, &provider.notes);
     eyes(out, 2, &provider.detections);
+}
+
+/// Which keys a format fills, and which it lacks; nothing of one that cannot be read.
+fn keys(out: &mut String, provider: &ProviderReport) {
+    let recommended = super::provider::recommended();
+    let all = recommended.len();
+    match (provider.fills.as_slice(), provider.lacks.len()) {
+        ([], 0) => {}
+        ([], _) => labelled(out, 2, "fills", &format!("none of the {all} keys of the recommended format")),
+        (_, 0) => labelled(out, 2, "fills", &format!("all {all} keys of the recommended format")),
+        (fills, lacks) => {
+            list(out, &format!("fills {}", fills.len()), fills);
+            // more than a person reads: the labels that matter are listed at the end
+            if lacks <= SHOWN {
+                return list(out, &format!("lacks {lacks}"), &provider.lacks);
+            }
+            let others: Vec<&str> = fills.iter().copied().filter(|key| !recommended.contains(key)).collect();
+            let others = if others.is_empty() { String::new() } else { format!(" (it has no {})", others.join(", ")) };
+            labelled(out, 2, "lacks", &format!("{lacks} of the {all} keys of the recommended format{others}"));
+        }
+    }
 }
 
 fn telemetry(out: &mut String, telemetry: &TelemetryReport) {

@@ -87,7 +87,8 @@ fn one(telemetry: &Telemetry, mesh: &MeshFormats) -> TelemetryReport {
         if !rule.providers.is_empty() {
             inherited.clone_from(&rule.providers);
         }
-        rules.push(self::rule(rule, &inherited, mesh));
+        let is_covered = is_covered(rule, &inherited, &telemetry.access_logging);
+        rules.push(self::rule(rule, &inherited, is_covered, mesh));
         for name in &rule.providers {
             let expression = rule.filter.as_deref().unwrap_or_default();
             let before = filters.insert(name, expression);
@@ -143,7 +144,23 @@ fn one_sided(rules: &[AccessLogging]) -> Option<Note> {
     }
 }
 
-fn rule(rule: &AccessLogging, effective: &[String], mesh: &MeshFormats) -> RuleReport {
+/// Whether a rule that switches providers off leaves another one that logs on each of its sides.
+fn is_covered(off: &AccessLogging, effective: &[String], rules: &[AccessLogging]) -> bool {
+    let sides: &[Mode] = match off.mode {
+        Mode::ClientAndServer => &[Mode::Client, Mode::Server],
+        Mode::Client => &[Mode::Client],
+        Mode::Server => &[Mode::Server],
+    };
+    let switched_off = |name: &String| effective.iter().any(|other| is(other, name));
+    let logs_on = |side: &Mode| {
+        let on =
+            rules.iter().filter(|rule| !rule.disabled && (rule.mode == *side || rule.mode == Mode::ClientAndServer));
+        on.flat_map(|rule| &rule.providers).any(|name| !switched_off(name))
+    };
+    !off.providers.is_empty() && sides.iter().all(logs_on)
+}
+
+fn rule(rule: &AccessLogging, effective: &[String], is_covered: bool, mesh: &MeshFormats) -> RuleReport {
     let mut notes = Vec::new();
     let side = match rule.mode {
         Mode::ClientAndServer => "on both sides",
@@ -156,7 +173,8 @@ fn rule(rule: &AccessLogging, effective: &[String], mesh: &MeshFormats) -> RuleR
         (false, names) => names.join(", "),
     };
     let says = if rule.disabled { format!("disabled: {who} {side}") } else { format!("{who} {side}") };
-    if rule.disabled {
+    // of several providers one may be switched off: whoever else logs on that side sees the same
+    if rule.disabled && !is_covered {
         notes.push(Note::risk(match rule.mode {
             Mode::ClientAndServer => "it switches logging off where it applies: no detection sees these workloads",
             Mode::Client => "it switches the outbound side and gateways off: egress to unknown hosts and what gateways turn away stay unseen",

@@ -46,11 +46,16 @@ pub(super) fn expand(paths: &[PathBuf]) -> Inputs {
 impl Inputs {
     fn walk(&mut self, path: &Path, named: bool) {
         let name = path.display().to_string();
-        let (metadata, real) = match std::fs::metadata(path).and_then(|metadata| Ok((metadata, path.canonicalize()?))) {
+        // a pipe such as /dev/fd/63 has no path of its own, and is read once anyway
+        let real = |metadata: std::fs::Metadata| {
+            let in_a_folder = metadata.is_file() || metadata.is_dir();
+            Ok((in_a_folder.then(|| path.canonicalize()).transpose()?, metadata))
+        };
+        let (real, metadata) = match std::fs::metadata(path).and_then(real) {
             Ok(known) => known,
             Err(error) => return self.unreadable.push((name, error.to_string())),
         };
-        if (metadata.is_file() || metadata.is_dir()) && !self.seen.insert(real) {
+        if real.is_some_and(|real| !self.seen.insert(real)) {
             return self.passed_over.push((name, "it was read already"));
         }
         if metadata.is_dir() {

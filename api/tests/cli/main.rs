@@ -14,6 +14,7 @@ mod ended;
 mod every_way;
 mod full;
 mod killed;
+mod meshes;
 mod power;
 mod report;
 mod service;

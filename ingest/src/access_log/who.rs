@@ -25,7 +25,7 @@ pub(super) fn derive<'a>(line: &Line<'a>, decision: Decision, row: &mut Row<'a>)
     let (reporter, direction) = reporter(&evidence(line, decision));
     row.set_text(Col::Reporter, reporter.map(Reporter::as_str));
     row.set_text(Col::Direction, direction.map(Direction::as_str));
-    let identity = principals(line, reporter, decision == Decision::Deny, row);
+    let (identity, unproven) = principals(line, reporter, decision == Decision::Deny, row);
     let names = Names {
         fqdn: line.cluster.and_then(|cluster| cluster.fqdn()),
         services: line.get(Key::UpstreamService),
@@ -39,7 +39,7 @@ pub(super) fn derive<'a>(line: &Line<'a>, decision: Decision, row: &mut Row<'a>)
     if from == (From::Mesh { whole: true }) {
         line.fields.mark_taken(Key::UpstreamService);
     }
-    row.set_text(Col::Claims, claims(line, direction, identity, (named, by_caller)));
+    row.set_text(Col::Claims, claims(line, direction, identity, (named && unproven, by_caller)));
     Who { reporter, direction, verified: identity == Identity::Verified }
 }
 
@@ -71,7 +71,7 @@ fn claims(
     line: &Line<'_>,
     direction: Option<Direction>,
     identity: Identity,
-    (named, by_caller): (bool, bool),
+    (unproven, by_caller): (bool, bool),
 ) -> Option<String> {
     let inbound = direction == Some(Direction::Inbound);
     let claims = [
@@ -80,7 +80,7 @@ fn claims(
         (inbound && line.signs.original_host, "original_host"),
         (line.signs.portless_client, "claimed_client_ip"),
         (identity == Identity::Claimed, "source_principal"),
-        (line.signs.of_strings && named, "destination_principal"),
+        (unproven, "destination_principal"),
         (by_caller && direction != Some(Direction::Outbound), "destination_service"),
     ];
     let claims: Vec<&str> = claims.into_iter().filter_map(|(claimed, column)| claimed.then_some(column)).collect();
@@ -98,8 +98,8 @@ enum Identity {
     Unknown,
 }
 
-/// Sets the principals; says what the source's rests on.
-fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, denied: bool, row: &mut Row<'a>) -> Identity {
+/// Sets the principals; says what the source's rests on, and whether nothing proves the destination's.
+fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, denied: bool, row: &mut Row<'a>) -> (Identity, bool) {
     let server_side = line.has(Key::DownstreamPeerUriSan) || line.has(Key::DownstreamLocalUriSan);
     let (source_keys, destination_keys) = identity::keys(reporter, server_side);
     let logged_source = first_principal(line, source_keys);
@@ -114,6 +114,10 @@ fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, denied: bool, row
         || (reporter != Some(Reporter::Source) && may_have_failed(line, denied))
         || line.fields.is_ambiguous()
         || line.signs.of_strings;
+    // a peer may show any certificate: the one that was refused is no proof of who it is
+    let shown = line.get(Key::UpstreamPeerUriSan).and_then(Principal::of_sans);
+    let refused = line.has(Key::UpstreamTransportFailureReason) && shown.is_some() && shown == logged_destination;
+    let unproven = line.signs.of_strings || refused;
     let own = || own_principal(line);
     let logged = logged_source.is_some();
     let source = logged_source.or_else(|| (reporter == Some(Reporter::Source)).then(own)?);
@@ -143,7 +147,7 @@ fn principals<'a>(line: &Line<'a>, reporter: Option<Reporter>, denied: bool, row
         ];
         set_principal(row, columns, destination);
     }
-    identity
+    (identity, unproven)
 }
 
 /// Whether the line may be a listener's, of a handshake that failed, in a format that does not say so. What a proxy did with the

@@ -266,7 +266,7 @@ fn formats_and_envelopes_are_counted() {
                 "1 Istio's default text in shipper's JSON",
                 "1 Istio's default text in kubectl/stern prefix",
                 "1 older text of Istio or Envoy",
-                "1 configured text",
+                "1 configured text without query",
                 "1 ztunnel text",
                 "1 ztunnel text in journald",
             ]
@@ -431,5 +431,24 @@ fn a_callers_words_are_no_envelope() {
                 assert!(decisions.iter().all(|decision| decision == Some("deny")), "{forwarded} {agent}");
             }
         }
+    }
+}
+
+/// Whether the names in a line are believed depends on all of it, so no shape of an earlier line may decide.
+#[test]
+fn who_logged_is_told_line_by_line() {
+    let line = |code: &str, kubernetes: &str| {
+        format!(
+            r#"{{"start_time":"2026-11-22T14:39:24.727Z","response_code":{code},"user_agent":"x","kubernetes":{kubernetes},"method":"GET"}}"#
+        )
+    };
+    let named = r#"{"pod_name":"web-1"}"#;
+    let lines = [line("200", "{}"), line("200", named), line(r#""200""#, named), line("200", named)].join("\n");
+    for decoder in [Decoder::new, Decoder::reference] {
+        let mut decoder = decoder(Arc::new(DecodeOptions::default()), "in".to_owned(), DateTime::UNIX_EPOCH);
+        decoder.push(lines.as_bytes());
+        let rows = decoder.finish().unwrap().rows;
+        let pods = rows.column_by_name("node_pod").unwrap().as_string_view().clone();
+        assert_eq!(pods.iter().collect::<Vec<_>>(), [None, Some("web-1"), None, Some("web-1")]);
     }
 }

@@ -12,17 +12,22 @@
 //!
 //! A record may have a key called `log` or `message` of its own, whose value a caller chose: taking that for a record would let
 //! it write lines. So a line with a key of an access log is a record, whatever else is in it, and so is ztunnel's (a `level`
-//! and a `scope`). A line with a key that is not known, but with none that only shippers write, is left alone, too.
+//! and a `scope`). A line with a key that is not known, but with none that only shippers write, is left alone, too. Keys that shippers are told to add
+//! (the file's name and offset, where it runs) are no access log's: with nothing else, they leave a string that begins like a record to be opened.
+//! A text template that imitates JSON lets a caller write keys in its midst, a `kubernetes` among them: of a record of strings only names before or
+//! behind all of its keys are believed.
 
 use std::borrow::Cow;
 
 use super::journal::seconds;
 use super::node::name;
 use super::pieces::Stream;
+use super::prefix;
 use super::{Envelope, Layer, Node, Opened, Piece};
 use crate::field_map::{FieldMap, Resolved};
 use crate::json::object::{members, string};
-use crate::key::Key;
+use crate::key::{Key, KeySet};
+use crate::line_format::is_of_strings;
 use crate::reject::{Refusal, RejectReason, shown};
 use crate::time;
 
@@ -49,11 +54,31 @@ struct Found<'t> {
     shipper: bool,
     /// It has a key beside those three that docker writes.
     more_than_docker: bool,
-    /// It has a key that nobody here knows.
+    /// It has a key that is not only a shipper's.
     foreign: bool,
+    /// One of these is none that shippers are told to add.
+    unknown: bool,
     level: bool,
     scope: bool,
     kubernetes: usize,
+    /// It has names of its node between other keys.
+    amidst: Amidst,
+    /// Keys of a record whose value is a string, and those whose value is `"-"`.
+    strings: KeySet,
+    dashes: KeySet,
+}
+
+/// How far an object is that may have the names of its node in its midst.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Amidst {
+    #[default]
+    Nothing,
+    /// A key of a record's came.
+    Key,
+    /// And behind it a name.
+    Name,
+    /// And behind that another key.
+    Yes,
 }
 
 /// Where records are. Under the last ones only objects.
@@ -70,9 +95,14 @@ pub(super) fn open<'t>(line: &'t [u8], names: &FieldMap) -> Layer<'t> {
         found.member(key, json, names);
     }
     // two of them: one may be a caller's, where a text template imitates JSON
-    let node = if found.kubernetes > 1 { Node::default() } else { std::mem::take(&mut found.node) };
+    let of_a_caller = found.amidst == Amidst::Yes && is_of_strings(found.strings, found.dashes);
+    let node = match found.kubernetes > 1 || of_a_caller {
+        true => Node::default(),
+        false => std::mem::take(&mut found.node),
+    };
     let of_ztunnel = found.level && found.scope;
-    if found.record || of_ztunnel || (found.foreign && !found.shipper) {
+    let shipped = found.shipper || (!found.unknown && found.begins_record(names));
+    if found.record || of_ztunnel || (found.foreign && !shipped) {
         return Layer::Bare(node);
     }
     if let Some(name) = found.repeated {
@@ -98,8 +128,36 @@ pub(super) fn starts_record(line: &[u8], names: &FieldMap) -> bool {
 
 impl<'t> Found<'t> {
     fn member(&mut self, key: Cow<'t, str>, json: &'t str, names: &FieldMap) {
+        let before = self.node.clone();
+        self.note(&key, json, names);
+        self.one(key, json, names);
+        if self.amidst == Amidst::Key && self.node != before {
+            self.amidst = Amidst::Name;
+        }
+    }
+
+    /// Notes where names of a node may stand amidst a record of strings.
+    fn note(&mut self, key: &str, json: &str, names: &FieldMap) {
+        if self.amidst == Amidst::Name {
+            self.amidst = Amidst::Yes;
+        }
+        let key = match names.resolve(key) {
+            Resolved::Canonical(key) | Resolved::Mapped(key) => key,
+            Resolved::Several(_) | Resolved::Unknown => return,
+        };
+        self.amidst = self.amidst.max(Amidst::Key);
+        match json {
+            "\"-\"" => self.dashes = self.dashes.with(key),
+            _ if json.starts_with('"') && json != "\"\"" => self.strings = self.strings.with(key),
+            _ => {}
+        }
+    }
+
+    fn one(&mut self, key: Cow<'t, str>, json: &'t str, names: &FieldMap) {
         // a mapped name is the record's, though shippers may use it, too
-        self.foreign |= matches!(names.resolve(&key), Resolved::Mapped(_) | Resolved::Several(_));
+        if matches!(names.resolve(&key), Resolved::Mapped(_) | Resolved::Several(_)) {
+            (self.foreign, self.unknown) = (true, true);
+        }
         if let Some(place) = NAMES.iter().position(|name| *name == key) {
             if let Some(slot) = self.candidates.get_mut(place)
                 && slot.replace(json).is_some()
@@ -152,11 +210,11 @@ impl<'t> Found<'t> {
             }
             "__REALTIME_TIMESTAMP" => {
                 self.written = text(json).and_then(|micros| seconds(&micros)).map(Cow::Owned);
-                self.foreign = true;
+                (self.foreign, self.unknown) = (true, true);
             }
             "__CURSOR" | "source_type" | "container_id" | "docker" => self.shipper = true,
-            "level" => (self.level, self.foreign) = (true, true),
-            "scope" => (self.scope, self.foreign) = (true, true),
+            "level" => (self.level, self.foreign, self.unknown) = (true, true, true),
+            "scope" => (self.scope, self.foreign, self.unknown) = (true, true, true),
             // shippers' own, but not theirs alone
             "@timestamp" | "time" | "timestamp" | "date" => {
                 self.shipper |= key == "@timestamp";
@@ -172,7 +230,7 @@ impl<'t> Found<'t> {
             }
             other => match is_of_a_record(other, names) {
                 true => self.record = true,
-                false => self.foreign = true,
+                false => (self.foreign, self.unknown) = (true, self.unknown || !is_added(other, json)),
             },
         }
     }
@@ -207,6 +265,17 @@ impl<'t> Found<'t> {
         let objects = [processed, log, message, json].into_iter().flatten();
         let record = objects.into_iter().find(|object| is_record(object, names));
         Ok(record.map(|object| Content { bytes: Cow::Borrowed(object.as_bytes()), newline: true }))
+    }
+
+    /// Whether a string stands under one of the names that begins as a record does.
+    fn begins_record(&self, names: &FieldMap) -> bool {
+        let [log, message, ..] = self.candidates;
+        let text =
+            [log, message].into_iter().flatten().find_map(|candidate| text(candidate).filter(|text| !text.is_empty()));
+        text.is_some_and(|text| match text.starts_with('{') {
+            true => is_record(text.trim_end(), names),
+            false => prefix::begins_record(text.as_bytes()),
+        })
     }
 
     /// Who wrote it, as far as the keys tell.
@@ -291,11 +360,55 @@ fn kubernetes<'t>(members: &[(Cow<'t, str>, &'t str)]) -> Node<'t> {
     node
 }
 
+/// Whether a key names the pod that logged, wherever it stands.
+pub(super) fn names_a_pod(key: &str) -> bool {
+    matches!(key, "kubernetes" | "container_name" | "CONTAINER_NAME") || key.starts_with("kubernetes.")
+}
+
 /// Whether an object is the record itself: it has keys of an access log, or is ztunnel's.
 fn is_record(object: &str, names: &FieldMap) -> bool {
     let members = members(object).unwrap_or_default();
     let has = |name: &str| members.iter().any(|(key, _)| key == name);
     members.iter().any(|(key, _)| is_of_a_record(key, names)) || (has("level") && has("scope"))
+}
+
+/// Whether a key is one that shippers are told to add to each line, and that no access log has: in which file it stood, and where the shipper runs.
+fn is_added(key: &str, json: &str) -> bool {
+    const FILES: [&str; 6] = ["filepath", "file_path", "filename", "file_name", "log_path", "logfile"];
+    const PLACES: [&str; 25] = [
+        "app",
+        "application",
+        "availability_zone",
+        "cluster",
+        "cluster_id",
+        "cluster_name",
+        "component",
+        "container",
+        "datacenter",
+        "env",
+        "environment",
+        "instance",
+        "namespace",
+        "node",
+        "node_name",
+        "platform",
+        "pod",
+        "pod_name",
+        "project",
+        "region",
+        "service",
+        "stage",
+        "team",
+        "tier",
+        "zone",
+    ];
+    match text(json) {
+        // a request has a path, too
+        Some(text) if key == "path" => text.starts_with("/var/log/") && !text.contains(['?', ' ']),
+        Some(text) if FILES.contains(&key) => text.starts_with('/'),
+        Some(_) => PLACES.contains(&key),
+        None => key == "offset" && json.bytes().all(|byte| byte.is_ascii_digit()),
+    }
 }
 
 /// Whether a key says that its object is an access log. Some names are used by shippers, too.

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use super::node::name;
 use super::pieces::Stream;
 use super::{Envelope, Layer, Node, Opened, Piece};
+use crate::ztunnel::starts_with_level;
 
 /// `<time> stdout|stderr F|P <rest>`, else `<time> <record>`.
 pub(super) fn timed(line: &[u8]) -> Layer<'_> {
@@ -147,14 +148,16 @@ fn after_time(line: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Whether a record starts here: JSON, Istio's text format (or Ambassador's prefix of it), or one of ztunnel's lines.
-fn begins_record(line: &[u8]) -> bool {
+/// Whether a record starts here: JSON, Istio's text format (or Ambassador's prefix of it), or one of ztunnel's lines (with tabs, or a terminal's blanks).
+pub(super) fn begins_record(line: &[u8]) -> bool {
     let text = line.strip_prefix(b"ACCESS ").unwrap_or(line);
     match text {
         [b'{', b'"', ..] => true,
         [b'[', second, third, ..] => second.is_ascii_digit() && third.is_ascii_digit(),
-        _ => after_time(line)
-            .is_some_and(|rest| rest.starts_with(b"\t") || stream(rest.get(1..).unwrap_or_default()).is_some()),
+        _ => after_time(line).is_some_and(|rest| {
+            let next = rest.trim_ascii_start();
+            rest.starts_with(b"\t") || (next.len() < rest.len() && (stream(next).is_some() || starts_with_level(next)))
+        }),
     }
 }
 

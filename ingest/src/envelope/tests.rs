@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod added;
 mod journal;
 
 const TEXT: &str = r#"[2026-11-22T14:39:24.727Z] "GET /a HTTP/1.1" 200 - via_upstream - "-" 0 178 2 1 "-" "curl/8" "id" "api:80" "10.0.0.9:80" inbound|80|| 127.0.0.6:4 10.0.0.9:80 10.0.0.1:5 - default"#;

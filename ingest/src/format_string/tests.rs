@@ -325,7 +325,7 @@ fn value_of(operator: &str, text: impl Strategy<Value = String> + 'static) -> Bo
         "%START_TIME(%d/%b/%Y:%T %s)%" => Just("22/Nov/2026:14:39:24 1795358364".to_owned()).boxed(),
         "%RESPONSE_CODE%" | "%DURATION%" => "-|[0-9]{1,4}".boxed(),
         "%REQ(:METHOD)%" => "-|[A-Z]{1,6}".boxed(),
-        "%UPSTREAM_CLUSTER%" => "-|(in|out)bound/[0-9]{2}//[a-z.]{0,9}|[a-z|,:{]{1,9}".boxed(),
+        "%UPSTREAM_CLUSTER%" => r"-|inbound\|[0-9]{2}\|\||outbound\|[0-9]{2}\|\|[a-z.]{1,9}|[a-z,:{]{1,6}".boxed(),
         "%RESPONSE_FLAGS%" => "-|UF|UF,URX|NR".boxed(),
         "%UPSTREAM_HOST%" => r"-|10\.0\.0\.[1-9]:80|\[::[1-9]\]:1|envoy://[a-z|]{3}".boxed(),
         "%PROTOCOL%" => "-|HTTP/1\\.1|HTTP/2".boxed(),
@@ -387,5 +387,45 @@ proptest! {
     #[test]
     fn any_line_is_read_alike((format, _) in lines(&[" ", "\" \"", "|", ""], "x"), line in "[-0-9a-zA-Z \"|:.{}\\[\\]]{0,60}") {
         fast(&format, &line);
+    }
+}
+
+/// Every cluster of Istio's holds the `|` that separates the values.
+#[test]
+fn clusters_between_pipes() {
+    let format = compile("%START_TIME%|%REQ(:METHOD)%|%REQ(:PATH)%|%RESPONSE_CODE%|%UPSTREAM_CLUSTER%|%DURATION%");
+    assert_eq!(format.unreadable_cluster(), None);
+    let line = |path: &str, cluster: &str| format!("2026-11-22T14:39:24.727Z|GET|{path}|200|{cluster}|5");
+    for cluster in [
+        "inbound|8080||",
+        "outbound|80|v1|api.shop.svc.cluster.local",
+        "inbound-vip|80|http|api.shop.svc.cluster.local;",
+        "PassthroughCluster",
+        "-",
+    ] {
+        let line = line("/a", cluster);
+        let read = plain(&format, &line).unwrap();
+        assert_eq!(read[1..], ["GET", "/a", "200", cluster, "5"]);
+        fast(&format, &line);
+    }
+    // what a caller may have written has several readings, or none
+    for path in ["/a|b", "/a|200|inbound|80||", "/a|200|inbound|8080|||5"] {
+        let line = line(path, "inbound|8080||");
+        assert_eq!(fast(&format, &line), None);
+        assert!(plain(&format, &line).is_err(), "{line}");
+    }
+    assert!(plain(&format, &line("/a", "inbound")).is_err());
+    let between = compile("%START_TIME%|%REQ(:METHOD)%|%UPSTREAM_CLUSTER_RAW%|%REQ(USER-AGENT)%");
+    let unreadable = between.unreadable_cluster().unwrap();
+    assert_eq!((unreadable.0.name(), unreadable.1), ("UPSTREAM_CLUSTER_RAW", "inbound|8080||"));
+    // a host by itself could be a cluster, too
+    let before = compile("%START_TIME%|%REQ(USER-AGENT)%|%UPSTREAM_CLUSTER%|%DURATION%");
+    assert_eq!(before.unreadable_cluster().unwrap().1, "outbound|80||api.shop.svc.cluster.local");
+    assert!(plain(&before, "2026-11-22T14:39:24.727Z|curl|inbound|8080|||5").is_ok());
+    assert!(plain(&before, "2026-11-22T14:39:24.727Z|curl|outbound|80||api.shop|5").is_err());
+    assert!(plain(&between, "2026-11-22T14:39:24.727Z|GET|inbound|8080|||curl").is_err());
+    for sound in ["%START_TIME% %UPSTREAM_CLUSTER% %REQ(X)%", r#"%START_TIME%|"%UPSTREAM_CLUSTER%"|%REQ(USER-AGENT)%"#]
+    {
+        assert_eq!(compile(sound).unreadable_cluster(), None, "{sound}");
     }
 }

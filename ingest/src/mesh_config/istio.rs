@@ -6,19 +6,29 @@ use super::{DefaultFormat, LogFormat, MeshFormats, MeshProblem, Provider, Provid
 use crate::reject::shown;
 
 /// The provider that every mesh has.
-const BUILT_IN: &str = "envoy";
+pub(super) const BUILT_IN: &str = "envoy";
 
 const STDOUT: &str = "/dev/stdout";
 
 /// Whether the value is a MeshConfig without anything around it.
 pub(super) fn is_mesh_config(value: &Value) -> bool {
-    const FIELDS: [&str; 5] =
-        ["accessLogFile", "accessLogEncoding", "accessLogFormat", "extensionProviders", "defaultProviders"];
+    // the last three say nothing about logs, but Istio's own MeshConfig has nothing else
+    const FIELDS: [&str; 8] = [
+        "accessLogFile",
+        "accessLogEncoding",
+        "accessLogFormat",
+        "extensionProviders",
+        "defaultProviders",
+        "defaultConfig",
+        "enablePrometheusMerge",
+        "rootNamespace",
+    ];
     FIELDS.iter().any(|field| value.get(field).is_some())
 }
 
 /// Reads a MeshConfig.
 pub(super) fn mesh_config(place: &str, value: &Value, found: &mut MeshFormats) {
+    found.has_mesh_config = true;
     let problems = &mut found.problems;
     let format = mesh_format(place, value, problems);
     let file = string(place, value, "accessLogFile", problems).filter(|path| !path.is_empty());
@@ -29,23 +39,22 @@ pub(super) fn mesh_config(place: &str, value: &Value, found: &mut MeshFormats) {
     let configured = ["accessLogEncoding", "accessLogFormat"].iter().any(|field| value.get(field).is_some());
     let overridden = providers.iter().any(|provider| provider.name.as_deref() == Some(BUILT_IN));
     if file.is_some() || (configured && !overridden) {
-        found.providers.push(Provider {
-            name: Some(BUILT_IN.to_owned()),
-            place: place.to_owned(),
-            kind: ProviderKind::File,
-            format,
-            attributes: None,
-            omit_empty_values: false,
-            path: Some(file.unwrap_or(STDOUT).to_owned()),
-            formatters: Vec::new(),
-            filter: None,
-            list: None,
-        });
+        let path = Some(file.unwrap_or(STDOUT).to_owned());
+        found.providers.push(Provider { place: place.to_owned(), format, path, ..built_in() });
     }
     found.providers.append(&mut providers);
     if let Some(defaults) = value.get("defaultProviders") {
         let names = list(place, defaults, "accessLogging", &mut found.problems).iter().filter_map(Value::as_str);
         found.default_providers.extend(names.map(str::to_owned));
+    }
+}
+
+/// The provider that every mesh has, as it is where its MeshConfig says nothing.
+pub(super) fn built_in() -> Provider {
+    Provider {
+        name: Some(BUILT_IN.to_owned()),
+        path: Some(STDOUT.to_owned()),
+        ..Provider::of_format("built into Istio", LogFormat::Default(DefaultFormat::IstioText))
     }
 }
 

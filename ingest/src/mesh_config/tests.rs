@@ -45,6 +45,44 @@ fn mesh_config_wherever_it_stands() {
     }
 }
 
+const DEFAULT_MESH: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n  mesh: |-\n    defaultConfig:\n      discoveryAddress: istiod:15012\n    rootNamespace: istio-system\n";
+
+#[test]
+fn a_mesh_that_says_nothing_about_logs() {
+    let telemetry =
+        |rule: &str| format!("---\nkind: Telemetry\nmetadata: {{name: t}}\nspec: {{accessLogging: [{rule}]}}\n");
+    let bare = "defaultConfig:\n  discoveryAddress: istiod:15012\n";
+    for (yaml, silent, built_in) in [
+        (DEFAULT_MESH.to_owned(), true, false),
+        (bare.to_owned(), true, false),
+        ("meshConfig: {}".to_owned(), true, false),
+        (DEFAULT_MESH.to_owned() + &telemetry("{providers: [{name: envoy}]}"), false, true),
+        (DEFAULT_MESH.to_owned() + &telemetry("{providers: [{name: Envoy}]}"), false, true),
+        (DEFAULT_MESH.to_owned() + &telemetry("{providers: [{name: envoy}], disabled: true}"), false, false),
+        (DEFAULT_MESH.to_owned() + &telemetry("{providers: [{name: other}]}"), false, false),
+        (DEFAULT_MESH.to_owned() + "    defaultProviders: {accessLogging: [envoy]}\n", false, true),
+        // the mesh, and so its encoding, is somewhere else
+        (telemetry("{providers: [{name: envoy}]}"), false, false),
+    ] {
+        let found = parse(&yaml);
+        assert_eq!(
+            (found.is_silent(), found.built_in().is_some(), found.providers.len()),
+            (silent, built_in, 0),
+            "{yaml}"
+        );
+        assert!(
+            found.built_in().is_none_or(|provider| provider.format == LogFormat::Default(DefaultFormat::IstioText))
+        );
+    }
+}
+
+#[test]
+fn a_mesh_config_is_read_once() {
+    let yaml = "accessLogFile: /dev/stdout\naccessLogFormat: '[%START_TIME%] %RESPONSE_CODE%'\n";
+    assert_eq!(shown(&parse(yaml)), ["envoy File text [%START_TIME%] %RESPONSE_CODE%"]);
+    assert_eq!(shown(&parse("a: '%START_TIME%'")), [r#"- File json {"a":"%START_TIME%"}"#]);
+}
+
 #[test]
 fn encodings_of_the_mesh() {
     for (yaml, expected) in [
@@ -300,6 +338,6 @@ proptest! {
     #[test]
     fn any_text_is_read(text in "(kind: |ConfigMap|List|Telemetry|apiVersion: telemetry.istio.io/v1|data:|mesh: |accessLogF(ile|ormat): |items:|extensionProviders:|- |\\n|  |\\{|\\}|\\[|\\]|'|\"|x|&a|\\*a|@type){0,40}") {
         let found = MeshFormats::parse(&text);
-        prop_assert!(found.providers.len() + found.telemetries.len() + found.default_providers.len() + found.problems.len() > 0);
+        prop_assert!(!found.is_silent() || found.has_mesh_config || !found.problems.is_empty());
     }
 }

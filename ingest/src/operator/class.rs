@@ -4,6 +4,7 @@
 //! is of its class. So a class is as wide as any value that a caller could bring about.
 
 use crate::address::{self, Address};
+use crate::cluster::Cluster;
 use crate::time_format::TimeFormat;
 
 /// The class of an operator's values.
@@ -15,6 +16,9 @@ pub(crate) enum ValueClass {
     Time(TimeFormat),
     /// Without blank, tab and double quote, not empty: names, hex, cluster names, TLS versions, what Envoy alone writes.
     Word,
+    /// The same, of a format that separates values by `|`: with a `|` only a name as Istio makes them, which has three (`inbound|8080||`), and never just
+    /// its first part. That a mesh has a cluster called `inbound` is not taken into account.
+    Cluster,
     /// `-`, or names joined by commas: `%RESPONSE_FLAGS%`.
     Flags,
     /// `-`, an IP address with or without a port, `envoy://…`, or the path of a pipe.
@@ -39,7 +43,7 @@ impl ValueClass {
         match self {
             ValueClass::Number => byte.is_ascii_digit() || byte == b'-',
             ValueClass::Time(format) => format.may_hold(byte),
-            ValueClass::Word | ValueClass::Address => !matches!(byte, b' ' | b'\t' | b'"'),
+            ValueClass::Word | ValueClass::Cluster | ValueClass::Address => !matches!(byte, b' ' | b'\t' | b'"'),
             ValueClass::Flags => byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b',' | b'-'),
             ValueClass::Protocol => byte.is_ascii_digit() || matches!(byte, b'-' | b'H' | b'T' | b'P' | b'/' | b'.'),
             ValueClass::Details => byte != b'"',
@@ -53,7 +57,8 @@ impl ValueClass {
         match self {
             ValueClass::Number => is_number(bytes),
             ValueClass::Time(format) => format.accepts(value),
-            ValueClass::Word => !bytes.is_empty() && memchr::memchr3(b' ', b'\t', b'"', bytes).is_none(),
+            ValueClass::Word => is_word(bytes),
+            ValueClass::Cluster => is_word(bytes) && is_cluster(value),
             ValueClass::Flags => {
                 let flag =
                     |flag: &[u8]| !flag.is_empty() && flag.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
@@ -82,7 +87,7 @@ impl ValueClass {
         match self {
             ValueClass::Number => NUMBER_LENGTH,
             ValueClass::Time(format) => format.longest(),
-            ValueClass::Flags | ValueClass::Address => WORD_LENGTH,
+            ValueClass::Flags | ValueClass::Address | ValueClass::Cluster => WORD_LENGTH,
             ValueClass::Protocol => "HTTP/1.1".len(),
             ValueClass::Word | ValueClass::Details | ValueClass::Json | ValueClass::Text => usize::MAX,
         }
@@ -91,6 +96,17 @@ impl ValueClass {
 
 fn is_number(value: &[u8]) -> bool {
     value == b"-" || (!value.is_empty() && value.len() <= NUMBER_LENGTH && value.iter().all(u8::is_ascii_digit))
+}
+
+fn is_word(value: &[u8]) -> bool {
+    !value.is_empty() && memchr::memchr3(b' ', b'\t', b'"', value).is_none()
+}
+
+fn is_cluster(value: &str) -> bool {
+    match value.split_once('|') {
+        Some(_) => !matches!(Cluster::parse(value), Cluster::Other),
+        None => !matches!(value, "inbound" | "inbound-vip" | "outbound"),
+    }
 }
 
 fn is_address(value: &str) -> bool {
@@ -106,6 +122,24 @@ fn is_details(value: &[u8]) -> bool {
     match memchr::memchr2(b' ', b'\t', value) {
         None => true,
         Some(blank) => memchr::memchr(b'{', value).is_some_and(|brace| brace < blank) && value.ends_with(b"}"),
+    }
+}
+
+impl ValueClass {
+    /// A value as many lines have it.
+    pub(crate) fn usual(&self) -> &'static str {
+        match self {
+            ValueClass::Number => "200",
+            // no form's own
+            ValueClass::Time(_) => "",
+            ValueClass::Word => "GET",
+            ValueClass::Cluster | ValueClass::Flags => "-",
+            ValueClass::Address => "10.0.0.1:80",
+            ValueClass::Protocol => "HTTP/1.1",
+            ValueClass::Details => "via_upstream",
+            ValueClass::Json => "{}",
+            ValueClass::Text => "curl",
+        }
     }
 }
 

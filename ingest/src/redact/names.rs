@@ -4,6 +4,8 @@
 //! user%5BPass-Word%5D ──decode──▶ user[Pass-Word] ──innermost part, lower case, no - and _──▶ password
 //! ```
 //! Empty parts and numbers are passed over: of `password[]` and `password[0]` the part `password` counts. So are digits at the end: `password2`.
+//! Everybody names tokens and signatures after themselves: `gitlab_token`, `deployToken` and `q-signature` are sensitive for their last word, but a
+//! `page_token` is only a place in a list.
 
 use super::params::{Sign, sign};
 
@@ -27,6 +29,23 @@ const ENDINGS: [&[u8]; 10] = [
     b"secretkey",
 ];
 
+/// Last words that make any name a sensitive one, if they are by themselves.
+const LAST_WORDS: [&[u8]; 2] = [b"token", b"signature"];
+
+/// Tokens that say where a list goes on.
+const PLACES: [&[u8]; 10] = [
+    b"pagetoken",
+    b"nexttoken",
+    b"continuationtoken",
+    b"continuetoken",
+    b"paginationtoken",
+    b"pagingtoken",
+    b"cursortoken",
+    b"resumptiontoken",
+    b"skiptoken",
+    b"synctoken",
+];
+
 /// The sensitive names.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
@@ -34,6 +53,7 @@ pub(super) struct Names {
     /// As they are looked up, by their length.
     by_length: Vec<Vec<Box<[u8]>>>,
     endings: Vec<&'static [u8]>,
+    last_words: Vec<&'static [u8]>,
     /// Keys of JSON under which a format keeps secrets, as they are.
     labels: Vec<Box<[u8]>>,
 }
@@ -49,8 +69,10 @@ impl Names {
                 same_length.push(part.bytes().into());
             }
         }
-        let mut names = Names { given, by_length, endings: Vec::new(), labels: Vec::new() };
+        let (endings, last_words) = (Vec::new(), Vec::new());
+        let mut names = Names { given, by_length, endings, last_words, labels: Vec::new() };
         names.endings = ENDINGS.into_iter().filter(|ending| names.has(ending)).collect();
+        names.last_words = LAST_WORDS.into_iter().filter(|word| names.has(word)).collect();
         names
     }
 
@@ -77,10 +99,15 @@ impl Names {
             Some(length) => {
                 self.of_length(length).any(|known| same(known, name))
                     || self.endings.iter().any(|ending| length > ending.len() && ends_in(name, ending))
+                    || (self.last_words.iter().any(|word| is_last_word(name, word))
+                        && !PLACES.iter().any(|place| ends_in(name, place)))
             }
             None => {
                 let part = innermost(name);
-                self.has(part.bytes()) || self.endings.iter().any(|ending| part.bytes().ends_with(ending))
+                self.has(part.bytes())
+                    || self.endings.iter().any(|ending| part.bytes().ends_with(ending))
+                    || (self.last_words.contains(&part.last_word())
+                        && !PLACES.iter().any(|place| part.bytes().ends_with(place)))
             }
         }
     }
@@ -127,6 +154,20 @@ fn ends_in(name: &[u8], ending: &[u8]) -> bool {
     counting.map(u8::to_ascii_lowercase).take(ending.len()).eq(ending.iter().rev().copied())
 }
 
+/// Whether a name of several words ends in this one: a separator or an upper-case letter begins it.
+#[inline]
+fn is_last_word(name: &[u8], word: &[u8]) -> bool {
+    let Some((before, last)) = name.len().checked_sub(word.len()).and_then(|at| name.split_at_checked(at)) else {
+        return false;
+    };
+    let begins = |before: &u8| is_boundary(*before, last.first().copied().unwrap_or_default());
+    last.eq_ignore_ascii_case(word) && before.last().is_some_and(begins)
+}
+
+fn is_boundary(before: u8, byte: u8) -> bool {
+    matches!(before, b'-' | b'_') || (byte.is_ascii_uppercase() && !before.is_ascii_uppercase())
+}
+
 /// A part of a name as it is looked up.
 #[derive(Clone, Copy)]
 struct Part {
@@ -134,16 +175,29 @@ struct Part {
     length: usize,
     /// It holds something that is no digit.
     is_name: bool,
+    /// Where its last word begins, if it has several.
+    last_word: usize,
+    /// The byte before, as it was.
+    before: u8,
 }
 
 impl Part {
-    const EMPTY: Part = Part { bytes: [0; LONGEST], length: 0, is_name: false };
+    const EMPTY: Part = Part { bytes: [0; LONGEST], length: 0, is_name: false, last_word: 0, before: 0 };
 
     fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
+    /// Its last word; empty of a single one.
+    fn last_word(&self) -> &[u8] {
+        self.bytes().get(self.last_word..).filter(|_| self.last_word > 0).unwrap_or_default()
+    }
+
     fn push(&mut self, byte: u8) {
+        if is_boundary(self.before, byte) {
+            self.last_word = self.length;
+        }
+        self.before = byte;
         self.is_name |= !byte.is_ascii_digit();
         if let Some(place) = self.bytes.get_mut(self.length) {
             *place = byte.to_ascii_lowercase();
@@ -164,10 +218,9 @@ fn innermost(name: &[u8]) -> Part {
                 if part.is_name {
                     last = part;
                 }
-                part.length = 0;
-                part.is_name = false;
+                part = Part::EMPTY;
             }
-            b'-' | b'_' => {}
+            b'-' | b'_' => part.before = means,
             byte => part.push(byte),
         }
     }

@@ -74,6 +74,14 @@ fn parameters_of_urls() {
             "/?userPassword=[redacted]&page_token=b&new-api-key=[redacted]",
         ),
         (r#"/?q={"token":"a","x":1}"#, r#"/?q={"token":"[redacted]","x":1}"#),
+        (
+            "/?q-signature=a&x-oss-signature=b&gitlab_token=c&deployToken=d&oauth2_token=e&data[bot_token]=f&a.securityToken=g&bearer=h&verify_token2=i",
+            "/?q-signature=[redacted]&x-oss-signature=[redacted]&gitlab_token=[redacted]&deployToken=[redacted]&oauth2_token=[redacted]&data[bot_token]=[redacted]&a.securityToken=[redacted]&bearer=[redacted]&verify_token2=[redacted]",
+        ),
+        (
+            "/?nextPageToken=a&next_token=b&x-continuation-token=c&a[page_token]=d&pagination_token=e&a.b.nextToken=f",
+            "/?nextPageToken=a&next_token=b&x-continuation-token=c&a[page_token]=d&pagination_token=e&a.b.nextToken=f",
+        ),
         ("/?key=a&id=b&state=c&tokens=d&monkey=e&xtoken=f", "/?key=a&id=b&state=c&tokens=d&monkey=e&xtoken=f"),
         ("/?q=token=a&b=code", "/?q=token=a&b=code"),
         ("/code/token/a", "/code/token/a"),
@@ -82,6 +90,23 @@ fn parameters_of_urls() {
     ] {
         assert_eq!(text(url), redacted, "{url}");
     }
+}
+
+#[test]
+fn passwords_before_a_host() {
+    let of = |key, value| Redaction::default().of(key, value).into_owned();
+    for (value, expected) in [
+        ("user:S3cret@orders:8080", "user:[redacted]@orders:8080"),
+        ("user:S3@cret@orders", "user:[redacted]@orders"),
+        ("user:[redacted]@orders", "user:[redacted]@orders"),
+        ("user@orders:8080", "user@orders:8080"),
+        ("orders:8080", "orders:8080"),
+    ] {
+        assert_eq!(of(Key::Authority, value), expected);
+        assert_eq!(of(Key::OriginalHost, value), expected);
+    }
+    assert_eq!(of(Key::UserAgent, "a:b@c"), "a:b@c");
+    assert_eq!(Redaction::none().of(Key::Authority, "user:S3cret@orders"), "user:S3cret@orders");
 }
 
 #[test]

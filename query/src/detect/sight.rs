@@ -59,11 +59,13 @@ impl Sight {
         };
         let mut all: Vec<Missing> = header.requires.iter().filter_map(|column| missing(column, EVERYTHING)).collect();
         all.extend(unheard(header, coverage));
+        all.extend(untold(header, coverage, Told::Never));
         if all.iter().any(|missing| missing.lines == of) {
             all.retain(|missing| missing.lines == of);
             return Self::Blind(all);
         }
         all.extend(header.degraded.iter().filter_map(|(column, unseen)| missing(column, unseen)));
+        all.extend(untold(header, coverage, Told::Seldom));
         if all.is_empty() { Self::Full } else { Self::Degraded(all) }
     }
 
@@ -126,13 +128,61 @@ fn unheard(header: &Header, coverage: &Coverage) -> Option<Missing> {
     })
 }
 
+/// How often the lines of a format tell which proxy wrote them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Never,
+    Seldom,
+}
+
+/// What is not seen in a format that has not logged a line yet, for its keys do not tell which proxy will: the cluster always does, others only on lines
+/// that say what one kind of proxy does.
+fn untold(header: &Header, coverage: &Coverage, how_often: Told) -> Option<Missing> {
+    const CLUSTER: &str = "upstream_cluster";
+    let carried = |column: &&str| coverage.get(column) > 0;
+    let was_seen = coverage.logged_by(None).is_some();
+    // the header itself may say what is not seen without it
+    let said = header.requires.iter().chain(header.degraded.keys()).any(|column| column == CLUSTER);
+    if was_seen
+        || said
+        || carried(&CLUSTER)
+        || header.reporters.is_empty()
+        || header.reporters.iter().any(|name| name == UNKNOWN)
+    {
+        return None;
+    }
+    let telling = |reporter: &String| -> &[&str] {
+        match reporter.as_str() {
+            "source" => &["route_name"],
+            "destination" => &["rbac_decision"],
+            "gateway" => &["rbac_decision", "node_pod", "node_service_account"],
+            _ => &[],
+        }
+    };
+    let told = header.reporters.iter().flat_map(telling).any(|column| carried(&column));
+    let named = header.reporters.join(" or ");
+    let unseen = match (told, how_often) {
+        (false, Told::Never) => {
+            format!("it reads lines of the reporter {named}, and no line tells which proxy wrote it")
+        }
+        (true, Told::Seldom) => format!(
+            "ordinary lines: it reads those of the reporter {named}, and only denials, connections without a filter chain and routes to unknown hosts tell \
+             which proxy wrote them"
+        ),
+        _ => return None,
+    };
+    let of = coverage.rows();
+    Some(Missing { column: CLUSTER.to_owned(), unseen, lines: of, of, add: labels_that_feed(CLUSTER).collect() })
+}
+
 /// The lines of the recommended format that feed a column, such as `rbac: "%DYNAMIC_METADATA(envoy.filters.http.rbac)%"`.
-fn labels_that_feed(column: &str) -> Vec<String> {
+fn labels_that_feed(column: &str) -> impl Iterator<Item = String> + use<> {
     let keys = ingest::schema::index(column)
         .and_then(|place| ingest::schema::ACCESS_LOGS.get(place))
         .map(|column| column.fed_by.keys);
     let format: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(ingest::format::recommended()).unwrap_or_default();
     let label = |key: &&str| format.get(*key).map(|operator| format!("{key}: {operator}"));
-    keys.unwrap_or_default().iter().filter_map(label).collect()
+    let labels: Vec<String> = keys.unwrap_or_default().iter().filter_map(label).collect();
+    labels.into_iter()
 }

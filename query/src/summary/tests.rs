@@ -50,3 +50,21 @@ fn a_few_durations_have_the_quantiles_of_many() {
         }
     }
 }
+
+#[test]
+fn long_durations_keep_their_quantiles() {
+    for count in [1, FEW, FEW + 1, 100] {
+        let mut latency = Latency::Few(Vec::new());
+        (0..count).for_each(|_| latency.record(1));
+        let quantile = |latency: &Latency, quantile| latency.quantile(quantile);
+        assert_eq!(quantile(&latency, 0.99), 1, "{count}");
+        // two significant digits: a bucket is at most 0.8 % wide
+        for (duration, most) in [(300, 301), (30_000, 30_240), (86_400_000, 87_100_000)] {
+            (0..count * 200).for_each(|_| latency.record(duration));
+            assert!((duration..=most).contains(&quantile(&latency, 0.99)), "{duration}: {}", latency.quantile(0.99));
+        }
+        // what is longer than the bound saturates there, and takes no more room
+        (0..count * 200_000).step_by(count).for_each(|_| latency.record(u64::MAX));
+        assert!((LONGEST..LONGEST + LONGEST / 100).contains(&quantile(&latency, 0.999)), "{count}");
+    }
+}

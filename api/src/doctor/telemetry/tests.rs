@@ -42,6 +42,16 @@ fn what_telemetries_hide_and_double() {
         ("- providers: [ { name: ENVOY }, { name: one } ]", vec!["risk ENVOY and one both write"]),
         ("- providers: [ { name: one }, { name: other-file }, { name: als } ]", vec![]),
         ("- providers: [ { name: one } ]\n  disabled: true", vec!["risk it switches logging off"]),
+        // another one logs the same
+        ("- providers: [ { name: two } ]\n- providers: [ { name: one } ]\n  disabled: true", vec![]),
+        (
+            "- providers: [ { name: two } ]\n  match: { mode: CLIENT }\n- providers: [ { name: one } ]\n  disabled: true",
+            vec!["risk it switches logging off"],
+        ),
+        (
+            "- providers: [ { name: one } ]\n- providers: [ { name: one } ]\n  disabled: true",
+            vec!["risk it switches logging off"],
+        ),
         ("- match: { mode: CLIENT }", vec!["risk no rule here makes the inbound side log"]),
         ("- match: { mode: SERVER }", vec!["risk no rule here makes the outbound side or a gateway log"]),
         (

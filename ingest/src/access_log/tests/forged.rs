@@ -233,3 +233,18 @@ fn a_path_operator_that_prefers_the_original() {
         assert_eq!(columns.get("claims").is_some_and(|claims| claims.contains("path")), claimed, "{operator}");
     }
 }
+
+/// A certificate that was refused may be anybody's.
+#[test]
+fn a_peer_whose_certificate_was_refused_is_no_destination() {
+    let peer = r#""upstream_peer_uri_san":"spiffe://cluster.local/ns/foo/sa/api","upstream_local_uri_san":"spiffe://cluster.local/ns/bar/sa/client""#;
+    let reason = "TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify_cert_failed:_SAN_matcher:TLS_error_end";
+    let failed =
+        format!(r#""upstream_transport_failure_reason":"{reason}","response_code":503,"response_flags":"URX,UF""#);
+    let destination = "destination_principal=cluster.local/ns/foo/sa/api";
+    let line = recommended(&format!("{OUTBOUND},{peer},{failed}"));
+    check(&line, &[destination, "claims=source_principal,destination_principal", "identity_verified=false"]);
+    check(&recommended(&format!("{OUTBOUND},{peer}")), &[destination, "claims=", "identity_verified=true"]);
+    // a server's own certificate is its own, whatever became of the next hop
+    check(&recommended(&format!("{INBOUND},{MTLS},{failed}")), &["claims=", "identity_verified=true"]);
+}

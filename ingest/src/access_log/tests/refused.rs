@@ -44,3 +44,13 @@ fn where_a_configured_format_does_not_fit_its_misfit_is_the_reason() {
         assert!(refusal(&DecodeOptions::default(), line).contains("--format-string"), "{line}");
     }
 }
+
+/// Another key than the start time's hides the record, so mapping one helps nobody.
+#[test]
+fn a_record_that_is_not_opened_is_named() {
+    let inner = r#"[2026-11-22T14:39:24.727Z] \"GET /a HTTP/1.1\" 200 -"#;
+    let refused = |line: &str| columns_with(line, &DecodeOptions::default()).unwrap_err().detail;
+    let detail = refused(&format!(r#"{{"date":1,"my_key":"x","log":"{inner}"}}"#));
+    assert!(detail.contains("its `log` begins like a line") && !detail.contains("map that key"), "{detail}");
+    assert!(refused(r#"{"my_key":"x","log":"hello"}"#).contains("map that key to start_time"));
+}
