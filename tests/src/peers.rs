@@ -27,6 +27,7 @@ mod options;
 mod programs;
 mod python;
 mod render;
+mod senders;
 mod service;
 mod table;
 mod times;

@@ -289,7 +289,7 @@ fn starts(folder: &Path, journal: u64) -> Result<String, PeersError> {
     let program = meshwarden()?;
     let ready = || {
         let started = Instant::now();
-        let mut service = Service::start(&program, copy.path())?;
+        let mut service = Service::start(&program, copy.path(), None)?;
         let took = started.elapsed();
         service.stop()?;
         Ok::<_, PeersError>(took.as_secs_f64())

@@ -1,9 +1,10 @@
-//! The service under load: HTTP ingest by several senders, how long each answer takes, and how much memory it all needs; beside it the disk's own
+//! The service under load: ingest by several senders, over HTTP or by another door, how long each answer takes, and how much memory it all needs; beside it the disk's own
 //! sync, and ClickHouse (chDB) inserting the same lines into a MergeTree.
 //!
 //! ```text
 //! cargo run --release -p tests --bin load
 //! cargo run --release -p tests --bin load -- --bytes 1G --senders 4 --body 1M --ack queryable
+//! cargo run --release -p tests --bin load -- --door als --one-core
 //! ```
 //! Service, senders and whatever detection finds to do share the machine's cores. A body is whole lines. What was acknowledged is counted by SQL in the
 //! end: a number of rows that is not that of the lines fails the run.
@@ -23,20 +24,24 @@ use super::error::PeersError;
 use super::files::{self, LogFile};
 use super::options::size;
 use super::python::Python;
+use super::senders::By;
 use super::service::{Service, meshwarden, sql};
 use super::times::Times;
+use crate::grpc::{Broken, EXPORT, Grpc, STREAM};
 use crate::mesh::Format;
 use crate::receivers::cache;
 
 /// How it is used.
 pub const USAGE: &str =
-    "load [--bytes N] [--senders N] [--body N] [--rate N] [--ack durable|queryable] [--queries] [--only-meshwarden]
+    "load [--bytes N] [--senders N] [--body N] [--rate N] [--ack durable|queryable] [--door http|otlp_grpc|als] [--one-core] [--queries] [--only-meshwarden]
 
   --bytes N          bytes of all lines, such as 512M (the usual) or 1G
   --senders N        senders at a time (4)
   --body N           bytes of a body, more or less (1M)
   --rate N           bytes a second that the senders have to send, such as 100M; as fast as they can without it
   --ack HOW          durable (the usual): on stable storage, or queryable: in the next query, too
+  --door NAME        http (the usual), or otlp_grpc or als: bytes and rates stay those of the lines
+  --one-core         the service has one core, the senders have the other one
   --queries          ask the service meanwhile, and as often when it is idle
   --only-meshwarden  leave chDB out";
 
@@ -53,6 +58,10 @@ pub struct Options {
     pub rate: Option<u64>,
     /// When the service answers.
     pub ack: String,
+    /// By which door.
+    pub door: By,
+    /// Whether the service has one core to itself.
+    pub one_core: bool,
     /// Whether chDB is measured, too.
     pub chdb: bool,
     /// Whether the service is asked meanwhile.
@@ -71,6 +80,8 @@ impl Options {
             body: 1 << 20,
             rate: None,
             ack: "durable".to_owned(),
+            door: By::Http,
+            one_core: false,
             chdb: true,
             queries: false,
         };
@@ -90,6 +101,13 @@ impl Options {
                     how @ ("durable" | "queryable") => options.ack = how.to_owned(),
                     other => return Err(PeersError::wrong(flag, other, "durable or queryable")),
                 },
+                "--door" => match value()?.as_str() {
+                    "http" => options.door = By::Http,
+                    "otlp_grpc" => options.door = By::OtlpGrpc,
+                    "als" => options.door = By::Als,
+                    other => return Err(PeersError::wrong(flag, other, "http, otlp_grpc or als")),
+                },
+                "--one-core" => options.one_core = true,
                 "--queries" => options.queries = true,
                 "--only-meshwarden" => options.chdb = false,
                 _ => return Err(PeersError::UnknownFlag { flag: flag.clone() }),
@@ -119,19 +137,27 @@ pub fn run(options: &Options) -> Result<String, PeersError> {
     let folder = tempfile::tempdir_in(files::folder()?).map_err(PeersError::file(&file.path))?;
     let disk = syncs(folder.path())?;
     let mut report = format!(
-        "{} senders, bodies of {} KiB, {}, ack={}; the disk syncs 4 KiB in {:.1} ms (p50), {:.1} ms (p99)\n\n| program | MB/s | p50 ms | p99 ms | max ms | resident MB |\n|---|--:|--:|--:|--:|--:|\n",
+        "{} senders, bodies of {} KiB, {}, {}; the disk syncs 4 KiB in {:.1} ms (p50), {:.1} ms (p99)\n\n| program | MB/s | p50 ms | p99 ms | max ms | resident MB |\n|---|--:|--:|--:|--:|--:|\n",
         options.senders,
         options.body >> 10,
         options.rate.map_or("as fast as they can".to_owned(), |rate| format!("{} MB/s of them", rate / 1_000_000)),
-        options.ack,
+        match options.door {
+            By::Http => format!("ack={}", options.ack),
+            By::OtlpGrpc => "by OTLP over gRPC".to_owned(),
+            By::Als => "by Envoy's access log service".to_owned(),
+        },
         disk.at(0.5),
         disk.at(0.99)
     );
-    let mut service = Service::start(&meshwarden()?, &folder.path().join("data"))?;
+    let payloads = bodies.payloads(options)?;
+    let mut service = Service::start(&meshwarden()?, &folder.path().join("data"), options.one_core.then_some(0))?;
+    if options.one_core {
+        cache::run(Command::new("taskset").args(["-a", "-p", "-c", "1", &std::process::id().to_string()]), b"")?;
+    }
     let stop = AtomicBool::new(false);
     let (sent, asked) = std::thread::scope(|scope| {
         let asking = options.queries.then(|| scope.spawn(|| ask(&service.address, || stop.load(Ordering::Relaxed))));
-        let sent = bodies.send(&service.address, options);
+        let sent = bodies.send(&service.address, &payloads, options);
         stop.store(true, Ordering::Relaxed);
         (sent, asking.map(|asking| asking.join()))
     });
@@ -205,15 +231,33 @@ impl Bodies {
         }
     }
 
+    /// What is sent of them, made before anything is measured. Over HTTP it is read from the file.
+    fn payloads(&self, options: &Options) -> Result<Vec<Vec<u8>>, PeersError> {
+        if options.door == By::Http {
+            return Ok(Vec::new());
+        }
+        let mut file = File::open(&self.path).map_err(PeersError::file(&self.path))?;
+        let ranges = self.ends.iter().zip(self.ends.iter().skip(1));
+        ranges.map(|(from, to)| Ok(options.door.payload(&self.read(&mut file, *from, *to)?))).collect()
+    }
+
+    fn read(&self, file: &mut File, from: u64, to: u64) -> Result<Vec<u8>, PeersError> {
+        let mut body = vec![0; usize::try_from(to - from).unwrap_or(0)];
+        file.seek(SeekFrom::Start(from))
+            .and_then(|_| file.read_exact(&mut body))
+            .map_err(PeersError::file(&self.path))?;
+        Ok(body)
+    }
+
     /// Sends all of them, and waits for each answer; how long that took, and each answer.
-    fn send(&self, address: &str, options: &Options) -> Result<(f64, Times), PeersError> {
+    fn send(&self, address: &str, payloads: &[Vec<u8>], options: &Options) -> Result<(f64, Times), PeersError> {
         let (next, times, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(None));
-        let url = format!("http://{address}/api/v1/ingest?ack={}", options.ack);
         let started = Instant::now();
         std::thread::scope(|scope| {
             for _ in 0..options.senders {
                 scope.spawn(|| {
-                    if let Err(error) = self.sender(&url, (&next, started, options.rate), &times) {
+                    let all = (&next, started, payloads);
+                    if let Err(error) = self.sender(address, options, all, &times) {
                         failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(error);
                         next.store(usize::MAX / 2, Ordering::Relaxed);
                     }
@@ -229,42 +273,68 @@ impl Bodies {
 
     fn sender(
         &self,
-        url: &str,
-        (next, started, rate): (&AtomicUsize, Instant, Option<u64>),
+        address: &str,
+        options: &Options,
+        (next, started, payloads): (&AtomicUsize, Instant, &[Vec<u8>]),
         times: &Mutex<Vec<f64>>,
     ) -> Result<(), PeersError> {
         let mut file = File::open(&self.path).map_err(PeersError::file(&self.path))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(PeersError::file("a runtime"))?;
-        // the guard against loops into one's own network is for the product
-        #[allow(clippy::disallowed_methods)]
-        let client = reqwest::Client::new();
         let failed = |said: String| PeersError::Failed { program: "meshwarden serve".to_owned(), said };
+        let mut line = runtime.block_on(Line::open(address, options)).map_err(|error| failed(error.to_string()))?;
         let mut mine = Vec::new();
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
             let (Some(from), Some(to)) = (self.ends.get(place), self.ends.get(place + 1)) else { break };
-            let mut body = vec![0; usize::try_from(to - from).unwrap_or(0)];
-            file.seek(SeekFrom::Start(*from))
-                .and_then(|_| file.read_exact(&mut body))
-                .map_err(PeersError::file(&self.path))?;
+            let body = match payloads.get(place) {
+                Some(payload) => payload.clone(),
+                None => self.read(&mut file, *from, *to)?,
+            };
             // an answer that is late because earlier ones were is late all the same
-            let due = rate.map(|rate| started + Duration::from_secs_f64(*from as f64 / rate as f64));
+            let due = options.rate.map(|rate| started + Duration::from_secs_f64(*from as f64 / rate as f64));
             due.into_iter().for_each(|due| std::thread::sleep(due.saturating_duration_since(Instant::now())));
             let sent = due.unwrap_or_else(Instant::now);
-            let answer = runtime.block_on(async {
-                let answer = client.post(url).body(body).send().await?;
-                let status = answer.status();
-                Ok::<_, reqwest::Error>((status, answer.text().await?))
-            });
-            let (status, text) = answer.map_err(|error| failed(error.to_string()))?;
+            runtime.block_on(line.send(body)).map_err(|error| failed(error.to_string()))?;
             mine.push(sent.elapsed().as_secs_f64() * 1e3);
-            if !status.is_success() {
-                return Err(failed(format!("{status}: {text}")));
-            }
         }
         times.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(mine);
         Ok(())
+    }
+}
+
+/// A sender's way to the service.
+enum Line {
+    Http(reqwest::Client, String),
+    Grpc(Grpc, &'static str),
+}
+
+impl Line {
+    async fn open(address: &str, options: &Options) -> Result<Self, Broken> {
+        Ok(match options.door {
+            // the guard against loops into one's own network is for the product
+            #[allow(clippy::disallowed_methods)]
+            By::Http => {
+                Self::Http(reqwest::Client::new(), format!("http://{address}/api/v1/ingest?ack={}", options.ack))
+            }
+            By::OtlpGrpc => Self::Grpc(Grpc::connect(address.parse()?, &[]).await?, EXPORT),
+            By::Als => Self::Grpc(Grpc::connect(address.parse()?, &[]).await?, STREAM),
+        })
+    }
+
+    /// Sends a payload, and waits until it is acknowledged.
+    async fn send(&mut self, body: Vec<u8>) -> Result<(), Broken> {
+        match self {
+            Self::Http(client, url) => {
+                let answer = client.post(url.as_str()).body(body).send().await?;
+                let (status, text) = (answer.status(), answer.text().await?);
+                if status.is_success() { Ok(()) } else { Err(format!("{status}: {text}").into()) }
+            }
+            Self::Grpc(grpc, method) => {
+                let ended = grpc.call(method, &[body]).await?;
+                if ended.status == 0 { Ok(()) } else { Err(format!("{ended:?}").into()) }
+            }
+        }
     }
 }
 

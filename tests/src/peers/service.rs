@@ -32,9 +32,16 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Starts it on a folder, and waits until it listens.
-    pub(super) fn start(program: &Path, data: &Path) -> Result<Service, PeersError> {
-        let mut command = Command::new(program);
+    /// Starts it on a folder, on one core or on all, and waits until it listens.
+    pub(super) fn start(program: &Path, data: &Path, core: Option<usize>) -> Result<Service, PeersError> {
+        let mut command = match core {
+            None => Command::new(program),
+            Some(core) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", &core.to_string()]).arg(program);
+                command
+            }
+        };
         command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
         let mut child =
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(PeersError::file(program))?;
