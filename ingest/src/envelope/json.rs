@@ -196,7 +196,7 @@ impl<'t> Found<'t> {
             }
             "attributes" => {
                 // of its own it says nothing: an application's own log may have it, too
-                self.foreign = true;
+                (self.foreign, self.unknown) = (true, true);
                 let node = members(json).map(|members| attributes(members, names)).unwrap_or_default();
                 self.add(node);
             }

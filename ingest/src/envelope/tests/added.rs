@@ -37,6 +37,7 @@ fn an_access_log_of_an_application_is_not_opened() {
         r#""offset":"1""#,
         r#""cluster":1"#,
         r#""my_header":"x""#,
+        r#""attributes":{"response_code":200}"#,
     ] {
         for content in forged {
             let line = format!(r#"{{"time":"2026-11-22T14:39:24.727Z",{own},"message":{}}}"#, quoted(content));
