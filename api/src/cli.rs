@@ -17,6 +17,7 @@ mod doctor;
 mod error;
 mod format;
 mod leave;
+mod limits;
 mod scan;
 mod serve;
 mod signals;

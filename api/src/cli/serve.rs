@@ -21,6 +21,7 @@ use super::SharedClock;
 use super::args::ServeArgs;
 use super::error::{CliError, Exit};
 use super::leave::leave;
+use super::limits;
 use super::signals::{ENDED, Signals};
 use crate::config::Config;
 use crate::deliver::Deliverer;
@@ -50,6 +51,7 @@ pub(crate) async fn run(args: ServeArgs, clock: SharedClock) -> Result<Exit, Cli
     };
     let mut http = HttpConfig::new(args.listen.or(config.listen).unwrap_or(DEFAULT_LISTEN));
     http.token = token()?;
+    http.connections = limits::connections();
     http.max_body_bytes = config.max_body_bytes.unwrap_or(http.max_body_bytes);
     http.sql.rows = config.max_rows.unwrap_or(http.sql.rows);
     http.sql.time = config.max_seconds.map_or(http.sql.time, Duration::from_secs);

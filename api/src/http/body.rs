@@ -94,16 +94,83 @@ fn inflate(
     encoding: Option<Encoding>,
     limit: u64,
 ) -> Result<Vec<Vec<u8>>, InflateError> {
-    let mut inflater = match encoding {
-        None => Inflater::new(Some(limit)),
-        Some(encoding) => Inflater::with_encoding(encoding, Some(limit)),
-    };
-    let mut pieces = Vec::new();
+    let mut plain = Plain::new(encoding, limit);
     while let Some(chunk) = chunks.blocking_recv() {
-        inflater.push(&chunk, &mut |plain| gather(&mut pieces, plain))?;
+        plain.push(chunk)?;
     }
-    inflater.finish(&mut |plain| gather(&mut pieces, plain))?;
-    Ok(pieces)
+    plain.finish()
+}
+
+/// Bytes after which a body that grows a hundredfold and more is only counted.
+const SUSPECT: u64 = 16 << 20;
+/// What no log does when it is inflated.
+const GROWS: u64 = 100;
+
+/// A body, being inflated into memory. One that becomes so much more than it was that it will hardly be let through is only counted, while what came is kept,
+/// which is little then: if it stays within the limit after all, it is inflated again. So what is refused never took much memory.
+pub(crate) struct Plain {
+    encoding: Option<Encoding>,
+    limit: u64,
+    inflater: Inflater,
+    pieces: Vec<Vec<u8>>,
+    inflated: u64,
+    /// What came, as long as it is so little that it might have to be inflated again.
+    came: Option<Vec<Bytes>>,
+    bytes: u64,
+    counts_only: bool,
+}
+
+impl Plain {
+    pub(crate) fn new(encoding: Option<Encoding>, limit: u64) -> Self {
+        let inflater = match encoding {
+            None => Inflater::new(Some(limit)),
+            Some(encoding) => Inflater::with_encoding(encoding, Some(limit)),
+        };
+        let came = Some(Vec::new());
+        Self { encoding, limit, inflater, pieces: Vec::new(), inflated: 0, came, bytes: 0, counts_only: false }
+    }
+
+    /// Takes the next bytes.
+    pub(crate) fn push(&mut self, chunk: Bytes) -> Result<(), InflateError> {
+        self.bytes += chunk.len() as u64;
+        let Self { inflater, pieces, inflated, came, bytes, counts_only, limit, .. } = self;
+        if *bytes > *limit / GROWS && !*counts_only {
+            *came = None;
+        }
+        let suspects = came.is_some();
+        let outcome = inflater.push(&chunk, &mut |plain| {
+            *inflated += plain.len() as u64;
+            if suspects && *inflated > SUSPECT && *inflated > *bytes * GROWS {
+                *counts_only = true;
+                *pieces = Vec::new();
+            }
+            if !*counts_only {
+                gather(pieces, plain);
+            }
+        });
+        if let Some(came) = came {
+            came.push(chunk);
+        }
+        outcome
+    }
+
+    /// The whole body, if it is whole.
+    pub(crate) fn finish(self) -> Result<Vec<Vec<u8>>, InflateError> {
+        let Self { encoding, limit, inflater, mut pieces, came, counts_only, .. } = self;
+        inflater.finish(&mut |plain| {
+            if !counts_only {
+                gather(&mut pieces, plain);
+            }
+        })?;
+        if !counts_only {
+            return Ok(pieces);
+        }
+        let mut again = Self { came: None, ..Self::new(encoding, limit) };
+        for chunk in came.unwrap_or_default() {
+            again.push(chunk)?;
+        }
+        again.finish()
+    }
 }
 
 /// Adds to the last piece while it has room: a body that comes byte by byte takes no more memory than one that comes at once.
@@ -159,4 +226,60 @@ fn unknown_encoding(name: &str) -> Problem {
     let shown: String = name.chars().take(64).collect();
     Problem::new(Kind::UnsupportedEncoding, format!("Content-Encoding '{shown}' is not taken: use gzip, zstd or none"))
         .with(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, zstd, identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn gzip(plain: &[u8]) -> Bytes {
+        let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        zip.write_all(plain).unwrap();
+        zip.finish().unwrap().into()
+    }
+
+    /// What becomes of a body in these chunks, and the most memory that its pieces took.
+    fn run(chunks: &[Bytes], limit: u64) -> (Result<Vec<u8>, InflateError>, usize) {
+        let (mut plain, mut most) = (Plain::new(None, limit), 0);
+        for chunk in chunks {
+            if let Err(error) = plain.push(chunk.clone()) {
+                return (Err(error), most);
+            }
+            most = most.max(plain.pieces.len() * PIECE);
+        }
+        (plain.finish().map(|pieces| pieces.concat()), most)
+    }
+
+    #[test]
+    fn what_grows_beyond_belief_is_counted_before_it_is_kept() {
+        let zeros = vec![0; 40 << 20];
+        let member = gzip(&zeros);
+        // within the limit it is taken, whole
+        let (whole, _) = run(std::slice::from_ref(&member), 100 << 20);
+        assert!(whole.unwrap() == zeros);
+        // beyond it, it took no more than what makes it suspect
+        let bomb: Vec<Bytes> = (0..10).map(|_| member.clone()).collect();
+        let (refused, most) = run(&bomb, 100 << 20);
+        assert!(matches!(refused, Err(InflateError::TooLarge { .. })), "{refused:?}");
+        assert!(most as u64 <= SUSPECT + (1 << 20), "{most}");
+    }
+
+    #[test]
+    fn what_begins_like_a_bomb_may_be_none() {
+        let mut random = 1_u64;
+        let mut noise = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 56) as u8
+        };
+        let plain: Vec<u8> =
+            std::iter::repeat_n(7, 30 << 20).chain(std::iter::repeat_with(&mut noise).take(3 << 20)).collect();
+        for size in [1 << 10, 1 << 16, 1 << 30] {
+            let zipped = gzip(&plain);
+            let chunks: Vec<Bytes> = zipped.chunks(size).map(Bytes::copy_from_slice).collect();
+            assert!(run(&chunks, 64 << 20).0.unwrap() == plain, "{size}");
+        }
+    }
 }

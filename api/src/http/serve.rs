@@ -10,6 +10,9 @@ use super::state::{AppState, Phase};
 /// How long a connection of a proxy or collector stays open between two of its calls: they come when there is traffic.
 const PROXIES_IDLE: std::time::Duration = std::time::Duration::from_secs(600);
 
+/// The part of the API's connections that one of the proxies' doors has besides.
+const PROXIES_SHARE: usize = 6;
+
 /// Why serving ended other than by shutdown, or did not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -71,7 +74,7 @@ pub async fn serve(
 /// If the listener cannot be used.
 pub async fn serve_proxies(listener: TcpListener, state: AppState, guarded: bool) -> Result<(), ServeError> {
     let config = state.config().clone();
-    let door = Door::new(listener, config.connections, config.header_timeout, PROXIES_IDLE);
+    let door = Door::new(listener, config.connections / PROXIES_SHARE, config.header_timeout, PROXIES_IDLE);
     let service = super::proxies_router(state.clone(), guarded).into_make_service_with_connect_info::<Activity>();
     let (draining, drain_timeout) = (state.clone(), config.drain_timeout);
     let serving =

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout)]
 
 mod arrivals;
+mod bounds;
 mod bucket;
 mod client;
 mod crash;

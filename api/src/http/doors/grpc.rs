@@ -18,12 +18,15 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures::StreamExt;
 use http_body::Frame;
 use http_body_util::StreamBody;
-use ingest::inflate::{Encoding, InflateError, Inflater};
+use ingest::inflate::{Encoding, InflateError};
 
+use crate::http::body::Plain;
 use crate::http::problem::Problem;
 
 /// Bytes before a message.
 const HEAD: usize = 5;
+/// Bytes of a compressed message that are inflated at once.
+const INFLATED_AT_ONCE: usize = 16 << 10;
 
 /// How a call ended. The numbers are gRPC's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -240,12 +243,15 @@ impl Message {
     /// The message, inflated.
     pub(super) fn inflated(self) -> Result<Bytes, Status> {
         let Some(encoding) = self.encoding else { return Ok(self.bytes) };
-        let mut inflater = Inflater::with_encoding(encoding, Some(self.limit));
-        let mut plain = Vec::new();
-        let outcome = inflater.push(&self.bytes, &mut |piece| plain.extend_from_slice(piece));
-        let outcome = outcome.and_then(|()| inflater.finish(&mut |piece| plain.extend_from_slice(piece)));
-        match outcome {
-            Ok(()) => Ok(plain.into()),
+        let mut plain = Plain::new(Some(encoding), self.limit);
+        // a little at a time, so that a bomb is seen for what it is
+        let mut rest = self.bytes;
+        let mut pushed = Ok(());
+        while pushed.is_ok() && !rest.is_empty() {
+            pushed = plain.push(rest.split_to(rest.len().min(INFLATED_AT_ONCE)));
+        }
+        match pushed.and_then(|()| plain.finish()) {
+            Ok(pieces) => Ok(pieces.concat().into()),
             Err(error @ InflateError::TooLarge { .. }) => Err(Status::resource_exhausted(error.to_string())),
             Err(error) => Err(Status::invalid_argument(error.to_string())),
         }
