@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_grows_beyond_belief_is_counted_before_it_is_kept() {
-        let zeros = vec![0; 40 << 20];
+        let zeros = vec![0; 20 << 20];
         let member = gzip(&zeros);
         // within the limit it is taken, whole
         let (whole, _) = run(std::slice::from_ref(&member), 100 << 20);
@@ -275,9 +275,9 @@ mod tests {
             (random >> 56) as u8
         };
         let plain: Vec<u8> =
-            std::iter::repeat_n(7, 30 << 20).chain(std::iter::repeat_with(&mut noise).take(3 << 20)).collect();
-        for size in [1 << 10, 1 << 16, 1 << 30] {
-            let zipped = gzip(&plain);
+            std::iter::repeat_n(7, 20 << 20).chain(std::iter::repeat_with(&mut noise).take(1 << 20)).collect();
+        let zipped = gzip(&plain);
+        for size in [1 << 12, 1 << 30] {
             let chunks: Vec<Bytes> = zipped.chunks(size).map(Bytes::copy_from_slice).collect();
             assert!(run(&chunks, 64 << 20).0.unwrap() == plain, "{size}");
         }
