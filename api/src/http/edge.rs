@@ -56,7 +56,10 @@ pub(crate) async fn deadline(State(state): State<AppState>, request: Request, ne
 
 /// No such route.
 pub(crate) async fn not_found() -> Problem {
-    Problem::new(Kind::NotFound, "no such path: /openapi.json lists them all")
+    Problem::new(
+        Kind::NotFound,
+        "no such path: /openapi.json lists those of the API, the README the doors of other senders",
+    )
 }
 
 /// No such method on this route; axum adds the `Allow` header.

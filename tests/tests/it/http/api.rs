@@ -134,7 +134,10 @@ async fn wrong_requests_name_the_value_and_the_way_out() {
         assert!(server.patch(&unknown, body).await.problem(422).contains(word), "{body}");
     }
     server.patch(&unknown, &format!(r#"{{"note":"{}"}}"#, "x".repeat(100_000))).await.problem(413);
-    assert_eq!(server.get("/nowhere").await.problem(404), "no such path: /openapi.json lists them all");
+    assert_eq!(
+        server.get("/nowhere").await.problem(404),
+        "no such path: /openapi.json lists those of the API, the README the doors of other senders"
+    );
     let wrong_method = Answer::of(server.request(Method::DELETE, "/api/v1/findings")).await;
     wrong_method.problem(405);
     assert!(wrong_method.header("allow").contains("GET"), "{:?}", wrong_method.headers);
