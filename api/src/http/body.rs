@@ -101,10 +101,10 @@ fn inflate(
     plain.finish()
 }
 
-/// Bytes after which a body that grows a hundredfold and more is only counted.
-const SUSPECT: u64 = 16 << 20;
-/// What no log does when it is inflated.
-const GROWS: u64 = 100;
+/// Bytes after which a body that grows fiftyfold and more is only counted.
+const SUSPECT: u64 = 8 << 20;
+/// What hardly any log does when it is inflated.
+const GROWS: u64 = 50;
 
 /// A body, being inflated into memory. One that becomes so much more than it was that it will hardly be let through is only counted, while what came is kept,
 /// which is little then: if it stays within the limit after all, it is inflated again. So what is refused never took much memory.
