@@ -67,7 +67,7 @@ impl JsonNames {
         let required = names(&|name| !omits_empty || never_null.contains(name));
         // one that stands alone, under a name of its own
         let dated = |name: &&str| matches!(map.resolve(name), Resolved::Mapped(Key::StartTime));
-        let dated = never_null.iter().any(|name| dated(&name));
+        let dated = never_null.iter().any(dated);
         let never_null = names(&|name| dated && never_null.contains(name));
         let (labels, path) = (names(&|_| true), format.path_source());
         let carries = if omits_empty { format.carries_omitting() } else { KeySet::EMPTY };

@@ -90,16 +90,19 @@ struct Push<'a> {
 #[derive(Deserialize)]
 struct Stream<'a> {
     #[serde(borrow, default)]
-    stream: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    stream: Labels<'a>,
     #[serde(borrow, default)]
     values: Vec<Entry<'a>>,
 }
+
+/// Names and texts.
+type Labels<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Entry<'a> {
     Bare(#[serde(borrow)] (Cow<'a, str>, Cow<'a, str>)),
-    WithMetadata(#[serde(borrow)] (Cow<'a, str>, Cow<'a, str>, BTreeMap<Cow<'a, str>, Cow<'a, str>>)),
+    WithMetadata(#[serde(borrow)] (Cow<'a, str>, Cow<'a, str>, Labels<'a>)),
 }
 
 /// Appends the values of a push in JSON as lines.

@@ -159,7 +159,7 @@ fn untold(header: &Header, coverage: &Coverage, how_often: Told) -> Option<Missi
             _ => &[],
         }
     };
-    let told = header.reporters.iter().flat_map(telling).any(|column| carried(&column));
+    let told = header.reporters.iter().flat_map(telling).any(carried);
     let named = header.reporters.join(" or ");
     let unseen = match (told, how_often) {
         (false, Told::Never) => {

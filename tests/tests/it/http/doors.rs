@@ -191,7 +191,7 @@ async fn otlp_over_grpc() {
     let mut grpc = Grpc::connect(address(&server), &[("grpc-encoding", "gzip")]).await.unwrap();
     let lines = calm(3);
     let request = protobuf::export(lines.lines());
-    let ended = grpc.call(EXPORT, &[request.clone()]).await.unwrap();
+    let ended = grpc.call(EXPORT, std::slice::from_ref(&request)).await.unwrap();
     assert_eq!((ended.status, ended.body), (0, vec![0; 5]));
     let zipped = framed(&gzip(&request), true);
     assert_eq!(grpc.call_raw(EXPORT, vec![zipped]).await.unwrap().status, 0);
