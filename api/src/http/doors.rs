@@ -29,13 +29,17 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::body;
 use super::ingest::{key, problem, source};
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use super::state::AppState;
 use crate::intake::Repeat;
 use crate::receive::{Receiver, Tally};
 
+/// How much longer than its body lines may be: what a resource or a stream says of all of its records stands in each line.
+const LONGER: usize = 8;
 /// What a body becomes on its way, in bytes of memory for each of its own: itself, and the lines.
-const GROWTH: u64 = 3;
+const GROWTH: u64 = 1 + LONGER as u64;
+/// Bytes that lines may have in any case.
+const LINES: usize = 256 << 10;
 
 /// The doors of shippers, which stand in the API's own address.
 pub(super) fn of_shippers() -> Router<AppState> {
@@ -98,7 +102,7 @@ async fn receive(
 
 /// Reads a body's lines, away from the threads that answer others.
 async fn lines<T, E>(
-    body: Vec<u8>,
+    body: impl AsRef<[u8]> + Send + 'static,
     read: impl FnOnce(&[u8], &mut Lines) -> Result<T, E> + Send + 'static,
 ) -> Result<Result<(T, Lines), E>, Problem>
 where
@@ -107,9 +111,24 @@ where
 {
     let reading = tokio::task::spawn_blocking(move || {
         let mut lines = Lines::new();
-        read(&body, &mut lines).map(|outcome| (outcome, lines))
+        let body = body.as_ref();
+        lines.allow(body.len() * LONGER + LINES);
+        read(body, &mut lines).map(|outcome| (outcome, lines.whole()))
     });
-    reading.await.map_err(|error| Problem::internal("reading the lines", &error))
+    let read = reading.await.map_err(|error| Problem::internal("reading the lines", &error))?;
+    match read {
+        Ok((outcome, Some(lines))) => Ok(Ok((outcome, lines))),
+        Ok((_, None)) => Err(too_long()),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// Records that say next to nothing, and much that is said of all of them.
+fn too_long() -> Problem {
+    Problem::new(
+        Kind::TooLarge,
+        format!("the records become more than {LONGER} times their bytes as lines: nothing was accepted"),
+    )
 }
 
 /// Takes lines in; when this returns, they are queryable.

@@ -6,17 +6,39 @@
 use crate::shape::plain_until;
 
 /// Lines that a message became: each ends with `\n`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// A record of two bytes may become a line of a thousand, and what is said once for many records stands in each of their lines. So whoever reads a stranger's
+/// message says how much it may become; what is beyond that is not written, and [`Lines::is_over`] says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lines {
     bytes: Vec<u8>,
     count: u64,
+    limit: usize,
+    over: bool,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Lines { bytes: Vec::new(), count: 0, limit: usize::MAX, over: false }
+    }
 }
 
 impl Lines {
-    /// None yet.
+    /// None yet, and as many as there will be.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Says how many bytes may be added to those that there are.
+    pub fn allow(&mut self, more: usize) {
+        self.limit = self.bytes.len().saturating_add(more);
+    }
+
+    /// Whether there were more lines than were allowed: then those that are here are not all.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.over
     }
 
     /// The lines.
@@ -49,16 +71,34 @@ impl Lines {
         std::mem::take(self)
     }
 
+    /// All of them; none, if they are more than were allowed.
+    #[must_use]
+    pub fn whole(self) -> Option<Self> {
+        (!self.over).then_some(self)
+    }
+
     /// Adds a line of JSON.
     pub(super) fn object(&mut self, write: impl FnOnce(&mut Object<'_>)) {
+        if self.is_full() {
+            return;
+        }
         self.bytes.push(b'{');
         write(&mut Object { out: &mut self.bytes, first: true });
         self.bytes.extend_from_slice(b"}\n");
         self.count += 1;
     }
 
+    /// Whether nothing more is written: one line may lead beyond the limit, none begins there.
+    fn is_full(&mut self) -> bool {
+        self.over |= self.bytes.len() >= self.limit;
+        self.over
+    }
+
     /// Adds a line as it is. It has no line end in it, except perhaps at its end.
     pub(super) fn plain(&mut self, line: &[u8]) {
+        if self.is_full() {
+            return;
+        }
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         self.bytes.extend_from_slice(line);
         self.bytes.push(b'\n');
@@ -286,5 +326,24 @@ mod tests {
         );
         lines.cut(mark);
         assert_eq!(lines.count(), 1);
+    }
+
+    #[test]
+    fn no_more_than_is_allowed() {
+        let mut lines = Lines::new();
+        lines.plain(b"before");
+        lines.allow(10);
+        for _ in 0..1000 {
+            lines.plain(b"1234567");
+            lines.object(|line| line.text("a", b"b"));
+        }
+        // the second line is the one that leads beyond
+        assert_eq!((lines.count(), lines.is_over()), (3, true));
+        assert_eq!(lines.whole(), None);
+        let mut lines = Lines::new();
+        lines.allow(10);
+        lines.plain(b"1234567");
+        lines.plain(b"1234567");
+        assert_eq!(lines.whole().map(|lines| lines.count()), Some(2));
     }
 }

@@ -29,7 +29,11 @@ use crate::receive::Receiver;
 /// Bytes of lines after which a payload is large enough.
 const ENOUGH: usize = 1 << 20;
 /// Largest message. Envoy's have 16 KiB and a bit, the first one what its node says besides.
-const LARGEST: u64 = 16 << 20;
+const LARGEST: u64 = 4 << 20;
+/// How much longer than its message lines may be: an entry of a few hundred bytes is a line of all its keys.
+const LONGER: usize = 16;
+/// Bytes that the lines of a message may have in any case.
+const LINES: usize = 256 << 10;
 /// Payloads of one stream on their way.
 const UNDER_WAY: u32 = 4;
 /// How long it waits when a payload could not be kept.
@@ -118,7 +122,7 @@ impl Reading {
     }
 
     async fn message(&mut self, head: Head, frames: &mut Frames) -> Result<(), Status> {
-        let bytes = head.becomes().map(|bytes| bytes * super::GROWTH);
+        let bytes = head.becomes().map(|bytes| bytes * (1 + LONGER as u64));
         let place = match self.state.place_for(bytes).now_or_never() {
             Some(place) => place?,
             None => {
@@ -133,11 +137,16 @@ impl Reading {
             }
         };
         let message = frames.message(head).await?.inflated()?;
+        self.lines.allow(message.len() * LONGER + LINES);
         self.stream
             .message(&message, &mut self.lines)
             .map_err(|error| Status::invalid_argument(format!("no message of StreamAccessLogs: {error}")))?;
         self.places.push(place);
-        Ok(())
+        match self.lines.is_over() {
+            // what there is of them is kept: nobody sends it again
+            true => Err(Status::invalid_argument("the entries of a message become too much: they say next to nothing")),
+            false => Ok(()),
+        }
     }
 
     /// Sends what there is on its way, once there is room on it.

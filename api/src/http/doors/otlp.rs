@@ -40,13 +40,10 @@ async fn export(state: &AppState, headers: &HeaderMap, body: Body) -> Result<Tal
     };
     let whole = tokio::time::timeout(config.ingest_timeout, whole).await;
     let (message, place) = whole.map_err(|_| Status::unavailable("the message did not come in time"))??;
-    let message = tokio::task::spawn_blocking(move || {
-        let message = message.inflated()?;
-        let mut lines = Lines::new();
-        otlp::from_protobuf(&message, &mut lines).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        Ok::<_, Status>(lines)
-    });
-    let lines = message.await.map_err(|error| Problem::internal("reading the lines", &error))??;
+    let inflated = tokio::task::spawn_blocking(move || message.inflated());
+    let message = inflated.await.map_err(|error| Problem::internal("inflating", &error))??;
+    let ((), lines) =
+        lines(message, otlp::from_protobuf).await?.map_err(|error| Status::invalid_argument(error.to_string()))?;
     Ok(keep(state, headers, Receiver::OtlpGrpc, place, lines.into_bytes()).await?)
 }
 

@@ -234,6 +234,27 @@ async fn envoy_s_access_log_service() {
     assert_eq!(count(&server).await, 1010);
 }
 
+/// What is said once must not be kept a million times.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_say_nothing_become_no_flood() {
+    let server = Server::start().await;
+    let mut grpc = Grpc::connect(address(&server), &[]).await.unwrap();
+    // a resource of 100 kB, and as many empty records
+    let name = protobuf::bytes(2, &protobuf::bytes(1, &[b'x'; 100_000]));
+    let resource = protobuf::bytes(1, &protobuf::bytes(1, &[protobuf::bytes(1, b"region"), name].concat()));
+    let records = protobuf::bytes(2, &[0x12, 0].repeat(50_000));
+    let ended = grpc.call(EXPORT, &[protobuf::bytes(1, &[resource, records].concat())]).await.unwrap();
+    assert_eq!(ended.status, 8, "{ended:?}");
+    // entries of nothing: each is a line of all its keys
+    let ended = grpc.call(STREAM, &[protobuf::bytes(2, &[0x0a, 0].repeat(500_000))]).await.unwrap();
+    assert_eq!(ended.status, 3, "{ended:?}");
+    assert_eq!(count(&server).await, 0);
+    // a label of Loki's
+    let push =
+        json!({"streams": [{"stream": {"pod": "p".repeat(100_000)}, "values": vec![json!(["1", "x"]); 20_000]}]});
+    assert_eq!(post(&server, "/loki/api/v1/push", &[JSON], push.to_string()).await.status, 413);
+}
+
 /// A stream may be silent, and a connection idle, for longer than headers may take.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_stream_stays() {
