@@ -83,8 +83,8 @@ pub(crate) enum Repeat<'k> {
     Unknown,
     /// By the key that its sender gives it, for 24 hours.
     ByKey(&'k str),
-    /// By its bytes, for an hour: senders without keys send the same ones again when they do not know what became of them.
-    ByContent,
+    /// By the door and the SHA-256 of what was sent, for an hour: senders without keys send the same bytes again when they do not know what became of them.
+    ByContent(&'k str, [u8; 32]),
 }
 
 impl<'k> From<Option<&'k str>> for Repeat<'k> {
@@ -234,7 +234,7 @@ impl Intake {
         let body: Arc<[Bytes]> = pieces.into();
         let claimed = match repeat {
             Repeat::Unknown => None,
-            Repeat::ByKey(_) | Repeat::ByContent => {
+            Repeat::ByKey(_) | Repeat::ByContent(..) => {
                 let idempotency = idempotency(&label.source, repeat, Arc::clone(&body)).await?;
                 match self.keys.claim(idempotency, label.received_at).await? {
                     Claim::New(claimed) => {
@@ -400,13 +400,16 @@ impl Decoding {
 async fn idempotency(source: &str, repeat: Repeat<'_>, body: Arc<[Bytes]>) -> Result<Idempotency, IntakeError> {
     // no source holds a NUL
     let named = Sha256::new().chain_update(source).chain_update([0]);
-    let (key, start) = match repeat {
-        Repeat::ByKey(key) => (Some(named.chain_update(key).finalize().into()), Sha256::new()),
-        Repeat::ByContent | Repeat::Unknown => (None, named),
+    let key = match repeat {
+        Repeat::ByKey(key) => named.chain_update(key).finalize().into(),
+        Repeat::ByContent(door, sent) => {
+            let both = named.chain_update(door).chain_update([0]).chain_update(sent).finalize().into();
+            return Ok(Idempotency { key: both, body: both });
+        }
+        Repeat::Unknown => named.finalize().into(),
     };
-    let digest = move || body.iter().fold(start, |sha, piece| sha.chain_update(piece)).finalize().into();
-    let body = tokio::task::spawn_blocking(digest).await?;
-    Ok(Idempotency { key: key.unwrap_or(body), body })
+    let digest = move || body.iter().fold(Sha256::new(), |sha, piece| sha.chain_update(piece)).finalize().into();
+    Ok(Idempotency { key, body: tokio::task::spawn_blocking(digest).await? })
 }
 
 /// The lines of a body, in batches; named as the label says.

@@ -80,6 +80,7 @@ impl Grpc {
         };
         let receiving = async move {
             let mut response = response.await?;
+            let refused = !response.status().is_success();
             let mut ended = Ended { status: -1, message: String::new(), body: Vec::new() };
             ended.read(response.headers());
             let body = response.body_mut();
@@ -91,12 +92,12 @@ impl Grpc {
             if let Some(trailers) = body.trailers().await? {
                 ended.read(&trailers);
             }
-            Ok::<_, Broken>(ended)
+            Ok::<_, Broken>((ended, refused))
         };
         // a refusal may come before everything is sent
         let (sent, ended) = tokio::join!(sending, receiving);
-        let ended = ended?;
-        if ended.status == -1 {
+        let (ended, refused) = ended?;
+        if ended.status == -1 && !refused {
             sent?;
         }
         Ok(ended)

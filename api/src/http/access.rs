@@ -70,7 +70,10 @@ fn offered_token(header: &[u8]) -> Option<Cow<'_, [u8]>> {
 
 fn is_grpc(request: &Request) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    request.version() == Version::HTTP_2 && kind.starts_with(b"application/grpc")
+    let path = request.uri().path();
+    let is_method =
+        path.starts_with("/opentelemetry.proto.collector.") || path.starts_with("/envoy.service.accesslog.");
+    is_method && request.version() == Version::HTTP_2 && kind.starts_with(b"application/grpc")
 }
 
 fn is_local(headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {

@@ -25,6 +25,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use ingest::journal::Label;
 use ingest::protocol::Lines;
+use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::body;
@@ -104,7 +105,7 @@ async fn receive(
 async fn lines<T, E>(
     body: impl AsRef<[u8]> + Send + 'static,
     read: impl FnOnce(&[u8], &mut Lines) -> Result<T, E> + Send + 'static,
-) -> Result<Result<(T, Lines), E>, Problem>
+) -> Result<Result<(T, Read), E>, Problem>
 where
     T: Send + 'static,
     E: Send + 'static,
@@ -113,14 +114,25 @@ where
         let mut lines = Lines::new();
         let body = body.as_ref();
         lines.allow(body.len() * LONGER + LINES);
-        read(body, &mut lines).map(|outcome| (outcome, lines.whole()))
+        read(body, &mut lines).map(|outcome| {
+            // of what was sent: lines may lack what tells one payload from another
+            let digest = Sha256::digest(body).into();
+            (outcome, lines.whole().map(|lines| Read { lines: lines.into_bytes(), digest }))
+        })
     });
     let read = reading.await.map_err(|error| Problem::internal("reading the lines", &error))?;
     match read {
-        Ok((outcome, Some(lines))) => Ok(Ok((outcome, lines))),
+        Ok((outcome, Some(read))) => Ok(Ok((outcome, read))),
         Ok((_, None)) => Err(too_long()),
         Err(error) => Ok(Err(error)),
     }
+}
+
+/// The lines of a body.
+struct Read {
+    lines: Vec<u8>,
+    /// Of the body, as it was sent.
+    digest: [u8; 32],
 }
 
 /// Records that say next to nothing, and much that is said of all of them.
@@ -137,7 +149,7 @@ async fn keep(
     headers: &HeaderMap,
     receiver: Receiver,
     place: OwnedSemaphorePermit,
-    lines: Vec<u8>,
+    Read { lines, digest }: Read,
 ) -> Result<Tally, Problem> {
     if lines.is_empty() {
         return Ok(Tally::default());
@@ -151,7 +163,7 @@ async fn keep(
     let work = tokio::spawn(async move {
         let _place = place;
         let bytes = lines.len() as u64;
-        let repeat = key.as_deref().map_or(Repeat::ByContent, Repeat::ByKey);
+        let repeat = key.as_deref().map_or(Repeat::ByContent(receiver.name(), digest), Repeat::ByKey);
         let taken =
             state.intake().take(label, repeat, vec![Bytes::from(lines)]).await.map_err(|error| problem(&error))?;
         receiver.into_tables(state.detector(), taken, bytes).await.map_err(|error| problem(&error))

@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use super::lines::Lines;
 
-/// Most actions of one body: each is answered by about 100 bytes.
-pub const MOST: usize = 100_000;
+/// Most actions of one body: each takes a kilobyte until it is answered.
+pub const MOST: usize = 20_000;
 
 /// An action, as the answer has to name it.
 #[derive(Debug, Clone, PartialEq, Eq)]

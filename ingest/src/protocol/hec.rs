@@ -32,12 +32,6 @@ pub enum HecError {
         /// The event's number, from 0.
         number: u64,
     },
-    /// `event` is empty.
-    #[error("event {number} is blank")]
-    Blank {
-        /// The event's number, from 0.
-        number: u64,
-    },
 }
 
 #[derive(Deserialize)]
@@ -100,8 +94,9 @@ fn append(event: &Event<'_>, number: u64, lines: &mut Lines) -> Result<(), HecEr
         [b'"', ..] => {
             let line: Cow<'_, str> =
                 serde_json::from_str(json).map_err(|source| HecError::Format { number, source })?;
+            // one blank line of a pod's must not make its neighbours' lines be refused: shippers do not send those again
             if line.trim().is_empty() {
-                return Err(HecError::Blank { number });
+                return Ok(());
             }
             // the host alone says nothing of a line: it is the collector's own, mostly
             let around = if around.pod.is_none() && around.namespace.is_none() && around.time.is_empty() {
@@ -146,6 +141,7 @@ mod tests {
                 r#"{"event":{"a":1},"fields":{"k8s.pod.name":"p"},"time":"17"}"#,
                 "{\"log\":{\"a\":1},\"kubernetes\":{\"pod_name\":\"p\"},\"time\":\"17\"}\n",
             ),
+            (r#"{"event":" "}{"event":"x"}"#, "x\n"),
             (r#"{"event":"x","time":"yesterday\"","host":"h"}"#, "x\n"),
             (
                 r#"{"event":"x","source":"/var/log/pods/n_p_11111111-2222-3333-4444-555555555555/istio-proxy/0.log"}"#,
@@ -163,7 +159,6 @@ mod tests {
             (r#"{"event":"a"}{"event":"#, "event 1 is no JSON object of the Event Collector's: EOF"),
             (r#"{"event":"a"}x"#, "event 1 is no JSON object"),
             (r#"{"event":null}"#, "event 0 has no member"),
-            (r#"{"event":" "}"#, "event 0 is blank"),
             (r#"[]"#, "event 0 is no JSON object"),
         ] {
             let said = of(body).unwrap_err();

@@ -65,6 +65,16 @@ impl Lines {
         self.count == 0
     }
 
+    /// Adds lines as they are, with their ends.
+    pub fn verbatim(&mut self, lines: &[u8]) {
+        self.bytes.extend_from_slice(lines);
+        if !lines.is_empty() && !lines.ends_with(b"\n") {
+            self.bytes.push(b'\n');
+        }
+        self.count += memchr::memchr_iter(b'\n', self.bytes.get(self.bytes.len() - lines.len()..).unwrap_or_default())
+            .count() as u64;
+    }
+
     /// Takes all of them, and leaves none.
     #[must_use]
     pub fn take(&mut self) -> Self {

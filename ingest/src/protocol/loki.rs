@@ -134,12 +134,15 @@ pub fn from_json(request: &[u8], lines: &mut Lines) -> Result<(), LokiError> {
     Ok(())
 }
 
-/// Takes in what a label says.
+/// Takes in what a label says; what the stream says already, no metadata of a line changes.
 fn said(around: &mut Around, name: &str, value: &[u8]) {
+    let named = |slot: &mut Option<Vec<u8>>| {
+        slot.get_or_insert_with(|| value.to_vec());
+    };
     match name {
-        "pod" | "pod_name" | "k8s_pod_name" => around.pod = Some(value.to_vec()),
-        "namespace" | "k8s_namespace_name" => around.namespace = Some(value.to_vec()),
-        "node_name" | "k8s_node_name" => around.host = Some(value.to_vec()),
+        "pod" | "pod_name" | "k8s_pod_name" => named(&mut around.pod),
+        "namespace" | "k8s_namespace_name" => named(&mut around.namespace),
+        "node_name" | "k8s_node_name" => named(&mut around.host),
         "filename" => around.of_path(value),
         _ => {}
     }
@@ -215,7 +218,7 @@ mod tests {
         let stream = [field(2, &entry), field(1, labels.as_bytes()), field(2, &second)].concat();
         let mut lines = Lines::new();
         from_protobuf(&field(1, &stream), &mut lines).unwrap();
-        let expected = "{\"log\":\"[x] y\",\"kubernetes\":{\"pod_name\":\"p\\\"q\",\"namespace_name\":\"n\"},\"time\":\"1970-01-01T00:00:05.000000Z\"}\n{\"log\":\"z\",\"kubernetes\":{\"pod_name\":\"other\",\"namespace_name\":\"n\"}}\n";
+        let expected = "{\"log\":\"[x] y\",\"kubernetes\":{\"pod_name\":\"p\\\"q\",\"namespace_name\":\"n\"},\"time\":\"1970-01-01T00:00:05.000000Z\"}\n{\"log\":\"z\",\"kubernetes\":{\"pod_name\":\"p\\\"q\",\"namespace_name\":\"n\"}}\n";
         assert_eq!(text(lines), expected);
         let mut lines = Lines::new();
         assert!(from_protobuf(&[&field(1, &stream)[..], &[0x0a]].concat(), &mut lines).is_err());

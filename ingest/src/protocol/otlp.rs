@@ -61,9 +61,15 @@ fn resource_logs(request: &[u8], lines: &mut Lines) -> Result<(), WireError> {
             if field == 2 {
                 let mut fields = Message::new(value.bytes());
                 while let Some((field, value)) = fields.next()? {
-                    if field == 2 {
-                        read(value.bytes(), &mut record)?;
-                        record.write(&resource, lines);
+                    match field {
+                        2 if value.bytes().len() > LARGEST => lines.object(|line| {
+                            line.number("otlp_record_bytes_over_the_bound", Some(value.bytes().len() as u64));
+                        }),
+                        2 => {
+                            read(value.bytes(), &mut record)?;
+                            record.write(&resource, lines);
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -91,6 +97,9 @@ fn read<'a>(bytes: &'a [u8], record: &mut Record<'a>) -> Result<(), WireError> {
     }
     Ok(())
 }
+
+/// Bytes of the largest record that is read: a value of two bytes takes 48 in memory. A larger one becomes a reject that says its length.
+const LARGEST: usize = 2 << 20;
 
 /// Deepest values that are read; what is below is null.
 const DEEPEST: usize = super::structs::DEEPEST;

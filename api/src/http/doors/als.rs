@@ -122,7 +122,7 @@ impl Reading {
     }
 
     async fn message(&mut self, head: Head, frames: &mut Frames) -> Result<(), Status> {
-        let bytes = head.becomes().map(|bytes| bytes * (1 + LONGER as u64));
+        let bytes = Some(head.becomes().unwrap_or(LARGEST) * (1 + LONGER as u64));
         let place = match self.state.place_for(bytes).now_or_never() {
             Some(place) => place?,
             None => {
@@ -136,7 +136,9 @@ impl Reading {
                 }
             }
         };
-        let message = frames.message(head).await?.inflated()?;
+        // who takes longer for a few bytes holds the place that others wait for
+        let whole = tokio::time::timeout(self.state.config().idle_timeout, frames.message(head)).await;
+        let message = whole.map_err(|_| Status::invalid_argument("a message did not come in time"))??.inflated()?;
         self.lines.allow(message.len() * LONGER + LINES);
         self.stream
             .message(&message, &mut self.lines)

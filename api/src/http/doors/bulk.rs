@@ -91,7 +91,7 @@ async fn take_in(state: &AppState, index: Option<&str>, headers: &HeaderMap, bod
     let began = std::time::Instant::now();
     let received = received(state, headers, body).await?;
     let (items, lines) = lines(received.body, bulk::documents).await??;
-    keep(state, headers, Receiver::Bulk, received.place, lines.into_bytes()).await?;
+    keep(state, headers, Receiver::Bulk, received.place, lines).await?;
     let errors = items.iter().any(|item| !item.action.is_taken());
     let items = items.iter().zip(0_u64..).map(|(each, number)| item(each, number, index)).collect();
     let mut response = Json(Answer { took: began.elapsed().as_millis(), errors, items }).into_response();

@@ -55,10 +55,6 @@ impl Status {
         Self { code: 12, message: message.into() }
     }
 
-    fn internal(message: impl Into<String>) -> Self {
-        Self { code: 13, message: message.into() }
-    }
-
     /// Not now: whoever can should send it again.
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
         Self { code: 14, message: message.into() }
@@ -105,7 +101,8 @@ impl From<Problem> for Status {
             StatusCode::REQUEST_TIMEOUT => Self::deadline_exceeded(message),
             StatusCode::PAYLOAD_TOO_LARGE => Self::resource_exhausted(message),
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Self::unimplemented(message),
-            status if status.is_server_error() => Self::internal(message),
+            // INTERNAL would make collectors drop what was never stored
+            status if status.is_server_error() => Self::unavailable(message),
             _ => Self::invalid_argument(message),
         }
     }

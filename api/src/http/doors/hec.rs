@@ -4,12 +4,14 @@
 //! for acknowledgements (with a channel) gets an id that is acknowledged already.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use ingest::protocol::Lines;
 use ingest::protocol::hec::{self, HecError};
 use serde::{Deserialize, Serialize};
 
@@ -87,22 +89,26 @@ async fn take_in(state: &AppState, headers: &HeaderMap, body: Body, events: bool
         return Err(Refused::new(StatusCode::BAD_REQUEST, 5, "No data"));
     }
     let kept = match events {
-        false => received.body,
-        true => {
-            let ((), lines) = lines(received.body, hec::events).await?.map_err(|error| refused(&error))?;
-            lines.into_bytes()
-        }
+        false => lines(received.body, plain).await?.map_err(|error| refused(&error))?.1,
+        true => lines(received.body, hec::events).await?.map_err(|error| refused(&error))?.1,
     };
     keep(state, headers, Receiver::Hec, received.place, kept).await?;
-    let ack = headers.contains_key(CHANNEL).then_some(0);
+    // forwarders tell answers apart by it
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let ack = headers.contains_key(CHANNEL).then(|| NEXT.fetch_add(1, Ordering::Relaxed));
     Ok(Json(Answer { text: "Success".to_owned(), code: 0, event: None, ack }).into_response())
+}
+
+/// Lines as they are.
+fn plain(body: &[u8], lines: &mut Lines) -> Result<(), HecError> {
+    lines.verbatim(body);
+    Ok(())
 }
 
 fn refused(error: &HecError) -> Refused {
     let (code, text, number) = match error {
         HecError::Format { number, .. } => (6, format!("Invalid data format: {error}"), *number),
         HecError::NoEvent { number } => (12, "Event field is required".to_owned(), *number),
-        HecError::Blank { number } => (13, "Event field cannot be blank".to_owned(), *number),
     };
     let answer = Answer { text, code, event: Some(number), ack: None };
     Refused(StatusCode::BAD_REQUEST, answer, None)
@@ -121,8 +127,17 @@ pub(super) struct Acked {
 }
 
 /// Says that everything is stored.
-pub(super) async fn ack(Json(Acks { acks }): Json<Acks>) -> Json<Acked> {
-    Json(Acked { acks: acks.into_iter().map(|id| (id, true)).collect() })
+pub(super) async fn ack(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Acked>, Response> {
+    let received = received(&state, &headers, body).await.map_err(|problem| Refused::from(problem).into_response())?;
+    let asked: Result<Acks, _> = serde_json::from_slice(&received.body);
+    let Acks { acks } = asked.map_err(|error| {
+        Refused::new(StatusCode::BAD_REQUEST, 6, format!("Invalid data format: {error}")).into_response()
+    })?;
+    Ok(Json(Acked { acks: acks.into_iter().map(|id| (id, true)).collect() }))
 }
 
 /// Says that events are taken.

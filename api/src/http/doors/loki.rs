@@ -54,7 +54,7 @@ async fn take_in(state: &AppState, headers: &HeaderMap, body: Body) -> Result<()
         }
     };
     let ((), lines) = lines(received.body, read).await?.map_err(Problem::bad_request)?;
-    keep(state, &headers, Receiver::Loki, received.place, lines.into_bytes()).await?;
+    keep(state, &headers, Receiver::Loki, received.place, lines).await?;
     Ok(())
 }
 

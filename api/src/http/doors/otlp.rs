@@ -16,6 +16,9 @@ use crate::http::problem::{Kind, Problem};
 use crate::http::state::AppState;
 use crate::receive::{Receiver, Tally};
 
+/// Bytes of a request in JSON: it is read as a tree, which takes much more than the bytes.
+const LARGEST_JSON: usize = 8 << 20;
+
 const PROTOBUF: &str = "application/x-protobuf";
 
 /// `LogsService/Export`.
@@ -44,7 +47,7 @@ async fn export(state: &AppState, headers: &HeaderMap, body: Body) -> Result<Tal
     let message = inflated.await.map_err(|error| Problem::internal("inflating", &error))??;
     let ((), lines) =
         lines(message, otlp::from_protobuf).await?.map_err(|error| Status::invalid_argument(error.to_string()))?;
-    Ok(keep(state, headers, Receiver::OtlpGrpc, place, lines.into_bytes()).await?)
+    Ok(keep(state, headers, Receiver::OtlpGrpc, place, lines).await?)
 }
 
 /// `POST /v1/logs`, in Protocol Buffers or JSON.
@@ -74,12 +77,16 @@ pub(super) async fn http(State(state): State<AppState>, headers: HeaderMap, body
 
 async fn export_http(state: &AppState, headers: &HeaderMap, body: Body, json: bool) -> Result<Tally, Problem> {
     let received = received(state, headers, body).await?;
+    if json && received.body.len() > LARGEST_JSON {
+        let wrong = format!("JSON has at most {LARGEST_JSON} bytes here: send less at once, or Protocol Buffers");
+        return Err(Problem::new(Kind::TooLarge, wrong));
+    }
     let read = move |body: &[u8], lines: &mut Lines| match json {
         true => otlp::from_json(body, lines).map_err(|error| error.to_string()),
         false => otlp::from_protobuf(body, lines).map_err(|error| error.to_string()),
     };
     let ((), lines) = lines(received.body, read).await?.map_err(Problem::bad_request)?;
-    keep(state, headers, Receiver::OtlpHttp, received.place, lines.into_bytes()).await
+    keep(state, headers, Receiver::OtlpHttp, received.place, lines).await
 }
 
 /// An `ExportLogsServiceResponse`.
@@ -104,7 +111,9 @@ fn why(tally: &Tally) -> String {
 /// A refusal: a `google.rpc.Status`, in the encoding of the request.
 fn refusal(problem: &Problem, json: bool) -> Response {
     let status = match problem.status() {
-        StatusCode::INSUFFICIENT_STORAGE => StatusCode::SERVICE_UNAVAILABLE,
+        // of OTLP's senders only 429, 502, 503 and 504 make one send again what was not stored
+        StatusCode::REQUEST_TIMEOUT => StatusCode::SERVICE_UNAVAILABLE,
+        status if status.is_server_error() => StatusCode::SERVICE_UNAVAILABLE,
         status => status,
     };
     let mut response = match json {

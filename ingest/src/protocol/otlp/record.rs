@@ -1,5 +1,6 @@
 //! One log record, and the line that it becomes.
 
+use crate::json::object::checked_members;
 use crate::key::Key;
 use crate::protocol::lines::{Lines, Object, number, text, time};
 use crate::protocol::structs::double;
@@ -76,6 +77,10 @@ impl<'a> Record<'a> {
             _ if is_access_log(&self.attributes) => {
                 lines.object(|line| self.access_log(line, &self.attributes, None, resource));
             }
+            // labels under names of a mesh's own, with nothing as the text
+            Any::Text(body) if matches!(*body, b"" | b"-") && !self.attributes.is_empty() => {
+                lines.object(|line| self.access_log(line, &self.attributes, None, resource));
+            }
             Any::Text(body) => self.text(body, resource, lines),
             // no access log: it becomes a reject that shows what it is
             _ => lines.object(|line| self.access_log(line, &self.attributes, None, resource)),
@@ -91,7 +96,12 @@ impl<'a> Record<'a> {
         resource: &Resource<'_>,
     ) {
         let has = |key: Key| members.iter().any(|(name, _)| *name == key.name().as_bytes());
-        for (name, value) in members {
+        // what a collector says of the pod goes before what the sender does
+        let stamped = |name: &[u8]| {
+            (resource.pod.is_some() && name == Key::PodName.name().as_bytes())
+                || (resource.namespace.is_some() && name == Key::PodNamespace.name().as_bytes())
+        };
+        for (name, value) in members.iter().filter(|(name, _)| !stamped(name)) {
             line.their_key(name);
             line.with(|out| logged(out, name, value));
         }
@@ -105,7 +115,7 @@ impl<'a> Record<'a> {
         }
         let Around { pod, namespace, .. } = self.around(resource);
         for (key, name) in [(Key::PodName, pod), (Key::PodNamespace, namespace)] {
-            if let Some(name) = name.filter(|_| !has(key)) {
+            if let Some(name) = name.filter(|_| !has(key) || stamped(key.name().as_bytes())) {
                 line.text(key.name(), &name);
             }
         }
@@ -226,10 +236,15 @@ fn is_object(name: &[u8]) -> bool {
     )
 }
 
-/// One JSON text, without a line end.
+/// One JSON text, without a line end, that the decoder will take as well: else a caller who chooses what is in it would make a reject of the line.
 fn is_json(text: &[u8]) -> bool {
-    memchr::memchr2(b'\n', b'\r', text).is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+    let is_line = memchr::memchr2(b'\n', b'\r', text).is_none();
+    let text = std::str::from_utf8(text).ok().filter(|_| is_line);
+    text.is_some_and(|text| checked_members(&format!("{{\"v\":{text}}}"), NESTED).is_ok())
 }
+
+/// Objects and lists within a value, deeper than any of Envoy's.
+const NESTED: usize = 32;
 
 /// Writes a value as JSON; bytes in hex.
 fn any(out: &mut Vec<u8>, value: &Any<'_>) {
