@@ -140,7 +140,8 @@ pub fn framed(message: &[u8], compressed: bool) -> Bytes {
 pub mod protobuf {
     /// A field of bytes: a string, or a message.
     pub fn bytes(field: u8, value: &[u8]) -> Vec<u8> {
-        let mut all = vec![field << 3 | 2];
+        let mut all = Vec::with_capacity(value.len() + 4);
+        varint(&mut all, u64::from(field) << 3 | 2);
         varint(&mut all, value.len() as u64);
         all.extend_from_slice(value);
         all
@@ -148,7 +149,8 @@ pub mod protobuf {
 
     /// A field that is a number.
     pub fn number(field: u8, value: u64) -> Vec<u8> {
-        let mut all = vec![field << 3];
+        let mut all = Vec::new();
+        varint(&mut all, u64::from(field) << 3);
         varint(&mut all, value);
         all
     }

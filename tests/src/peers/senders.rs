@@ -100,7 +100,7 @@ fn entry(line: &Map<String, Value>) -> Vec<u8> {
         bytes(23, &[number(1, duration / 1000), number(2, duration % 1000 * 1_000_000)].concat()),
         number(24, int("upstream_request_attempt_count")),
         bytes(26, text("stream_id").as_bytes()),
-        number_of(33, 6),
+        number(33, 6),
     ];
     let method = ["", "GET", "HEAD", "POST", "PUT", "DELETE"].iter().position(|name| *name == text("method"));
     let request = [
@@ -119,10 +119,4 @@ fn entry(line: &Map<String, Value>) -> Vec<u8> {
     ];
     let entry = [bytes(1, &common.concat()), number(2, 2), bytes(3, &request.concat()), bytes(4, &response.concat())];
     bytes(1, &entry.concat())
-}
-
-/// A number of a field whose tag takes two bytes.
-fn number_of(field: u64, value: u8) -> Vec<u8> {
-    let tag = field << 3;
-    vec![(tag & 0x7f) as u8 | 0x80, (tag >> 7) as u8, value]
 }
