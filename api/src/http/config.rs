@@ -27,7 +27,7 @@ pub struct HttpConfig {
     pub token: Option<Token>,
     /// Largest body of an ingest, bytes after inflating.
     pub max_body_bytes: u64,
-    /// Ingests that are taken in at once; each holds up to `max_body_bytes` in memory. Others wait with their body unread.
+    /// Bodies share memory for so many of the largest (`max_body_bytes`); others wait with their body unread.
     pub ingests: usize,
     /// Wall time of one ingest.
     pub ingest_timeout: Duration,

@@ -1,5 +1,5 @@
 //! Which payloads were taken already, by the keys that their senders name: for 24 hours, across any crash. A payload without one goes by its content for an
-//! hour: its key is the digest of its body then, and `key = body` says so. In the same file are the positions of streams ([`super::positions`]), for what the
+//! hour: key and body are one digest then, of the door and of what was sent. In the same file are the positions of streams ([`super::positions`]), for what the
 //! journal may forget has to be in one place.
 //!
 //! ```text

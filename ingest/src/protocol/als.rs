@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! message ─┬ identifier: node, log_name     in the first message of a stream only ─▶ kept by Stream
-//!          ├ http_logs.log_entry[] ─▶ entry.rs ─┐
-//!          └ tcp_logs.log_entry[]  ─▶ entry.rs ─┴▶ a line each, under the keys of the recommended format
+//!          ├ http_logs.log_entry[] ─▶ entry.rs ─▶ line.rs ─┐
+//!          └ tcp_logs.log_entry[]  ─▶ entry.rs ─▶ line.rs ─┴▶ a line each, under the keys of the recommended format
 //! ```
 //! Source: `envoy/service/accesslog/v3/als.proto`, `envoy/data/accesslog/v3/accesslog.proto` (Envoy 1.37). The keys are always the same ones in the same
 //! order, null where an entry lacks them: that is what the decoder reads fastest, and how it knows which columns could be filled.
@@ -13,6 +13,7 @@
 
 mod entry;
 mod flags;
+mod line;
 mod tls;
 
 use super::lines::Lines;
