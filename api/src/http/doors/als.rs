@@ -8,6 +8,7 @@
 //! has. The answer, which ends the stream, comes when everything before it is in the tables.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -75,6 +76,9 @@ struct Reading {
     lines: Lines,
     places: Vec<OwnedSemaphorePermit>,
     under_way: Arc<Semaphore>,
+    /// Payloads that were sent on their way, and those of them that are kept.
+    sent: usize,
+    kept: Arc<AtomicUsize>,
 }
 
 impl Reading {
@@ -87,6 +91,8 @@ impl Reading {
             lines: Lines::new(),
             places: Vec::new(),
             under_way: Arc::new(Semaphore::new(UNDER_WAY as usize)),
+            sent: 0,
+            kept: Arc::default(),
         })
     }
 
@@ -102,6 +108,10 @@ impl Reading {
         // what was read is kept, however the stream ended
         self.send().await;
         drop(self.under_way.acquire_many(UNDER_WAY).await);
+        // whatever came of the others: only what is kept is acknowledged
+        if self.kept.load(Ordering::Acquire) != self.sent {
+            return Err(Status::unavailable("not everything could be kept"));
+        }
         outcome
     }
 
@@ -159,16 +169,19 @@ impl Reading {
         }
         let Ok(under_way) = Arc::clone(&self.under_way).acquire_owned().await else { return };
         let lines = Bytes::from(self.lines.take().into_bytes());
-        let (state, source) = (self.state.clone(), self.source.clone());
+        let (state, source, kept) = (self.state.clone(), self.source.clone(), Arc::clone(&self.kept));
+        self.sent += 1;
         tokio::spawn(async move {
             let _held = (places, under_way);
-            keep(&state, &source, lines).await;
+            if keep(&state, &source, lines).await {
+                kept.fetch_add(1, Ordering::Release);
+            }
         });
     }
 }
 
-/// Keeps lines, however long that takes, unless the service ends.
-async fn keep(state: &AppState, source: &str, lines: Bytes) {
+/// Keeps lines, however long that takes, unless the service ends; whether they are on stable storage.
+async fn keep(state: &AppState, source: &str, lines: Bytes) -> bool {
     let length = lines.len() as u64;
     let mut tried = false;
     let taken = loop {
@@ -188,11 +201,12 @@ async fn keep(state: &AppState, source: &str, lines: Bytes) {
             () = tokio::time::sleep(RETRY) => {}
             () = state.draining() => {
                 tracing::error!(bytes = length, "lines of a stream could not be kept: they are lost");
-                return;
+                return false;
             }
         }
     };
     if let Err(error) = Receiver::Als.into_tables(state.detector(), taken, length).await {
         tracing::error!(%error, "lines that were kept are not in the tables yet: they will be after a restart");
     }
+    true
 }
